@@ -1,0 +1,3 @@
+//! `trustgate-frontend`, the image that `BuildKit` runs.
+
+fn main() {}
