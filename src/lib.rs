@@ -1,6 +1,15 @@
 //! trustgate: a build starts from signed images, or does not start.
 //!
-//! The rooms, and which way the arrows point (see ARCHITECTURE.md):
+//! The rooms, and which way the arrows point (ARCHITECTURE.md has the whole map):
 //! `image` ← `dockerfile`, `tuf` ← `trust` ← `policy`, `gate` ← `frontend`, `cli`.
 
+pub mod buildkit;
+pub mod cli;
+pub mod dockerfile;
+pub mod frontend;
+pub mod gate;
+pub mod http;
 pub mod image;
+pub mod policy;
+pub mod trust;
+pub mod tuf;

@@ -1,0 +1,1 @@
+//! One gated build inside `BuildKit`.

@@ -1,0 +1,1 @@
+//! Image uses, policy and trust data in; decisions and their report out. Nothing outside decides.

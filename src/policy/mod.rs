@@ -1,0 +1,1 @@
+//! What is required of which repository, and who may relax it.

@@ -1,0 +1,1 @@
+//! One repository's trust data: remote, cache, refresh, look-up of a tag.
