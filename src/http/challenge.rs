@@ -213,7 +213,9 @@ mod tests {
     #[test]
     fn what_servers_send_is_read() {
         assert_eq!(
-            parse(r#"Bearer realm="https://auth.docker.io/token",service="notary.docker.io",scope="repository:docker.io/library/alpine:pull""#),
+            parse(
+                r#"Bearer realm="https://auth.docker.io/token",service="notary.docker.io",scope="repository:docker.io/library/alpine:pull""#
+            ),
             [one(
                 "bearer",
                 &[
@@ -243,9 +245,21 @@ mod tests {
     #[test]
     fn what_is_no_challenge_is_refused() {
         for text in [
-            "=", "\"", "Bearer realm=\"", "Bearer realm=\"a", "Bearer realm=\"a\\", "Bearer realm=\"\u{1}\"",
-            "Bearer realm=\"a\"b", "Bearer realm=\"a\" b=c", "Bearer\0", "Bearer realm=a;b=c", "Bearer = x",
-            "Bearer realm=\"a\",realm=\"b\"", "Bearer realm=\"a\",REALM=\"b\"", "Bearer realm=,", "é",
+            "=",
+            "\"",
+            "Bearer realm=\"",
+            "Bearer realm=\"a",
+            "Bearer realm=\"a\\",
+            "Bearer realm=\"\u{1}\"",
+            "Bearer realm=\"a\"b",
+            "Bearer realm=\"a\" b=c",
+            "Bearer\0",
+            "Bearer realm=a;b=c",
+            "Bearer = x",
+            "Bearer realm=\"a\",realm=\"b\"",
+            "Bearer realm=\"a\",REALM=\"b\"",
+            "Bearer realm=,",
+            "é",
         ] {
             if text == "Bearer realm=," {
                 // `realm=` alone is a token68, an odd one.
@@ -262,6 +276,9 @@ mod tests {
         assert_eq!(parse_challenges(&vec![b'a'; LENGTH_LIMIT + 1]), Err(ChallengeError::TooLong));
         assert_eq!(parse_challenges("a,".repeat(9).as_bytes()), Err(ChallengeError::TooMany));
         let many: Vec<String> = (0..17).map(|n| format!("p{n}=v")).collect();
-        assert_eq!(parse_challenges(format!("a {}", many.join(",")).as_bytes()), Err(ChallengeError::TooMany));
+        assert_eq!(
+            parse_challenges(format!("a {}", many.join(",")).as_bytes()),
+            Err(ChallengeError::TooMany)
+        );
     }
 }

@@ -207,7 +207,7 @@ impl HttpError {
 }
 
 /// A URL as people may see it: without user, password and query, which can hold secrets.
-pub(super) fn shown(url: &Url) -> String {
+pub(crate) fn shown(url: &Url) -> String {
     let mut url = url.clone();
     // Neither fails on a URL with a host; on one without, there is nothing to hide.
     let _ = url.set_username("");
@@ -254,16 +254,20 @@ fn tls_cause(error: &reqwest::Error) -> Option<String> {
 fn is_malformed(error: &reqwest::Error) -> bool {
     causes(error).any(|cause| {
         if let Some(http) = cause.downcast_ref::<hyper::Error>() {
-            return http.is_parse() || http.is_parse_too_large() || http.is_parse_status();
+            return http.is_parse();
         }
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|io| io.kind() == std::io::ErrorKind::InvalidInput)
+        cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::InvalidInput)
     })
 }
 
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
-    std::iter::successors(error.source(), |cause| cause.source()).take(CAUSE_LIMIT)
+    let mut next = error.source();
+    std::iter::from_fn(move || {
+        let cause = next?;
+        next = cause.source();
+        Some(cause)
+    })
+    .take(CAUSE_LIMIT)
 }
 
 /// Enough of a server's message to recognise it; the rest would only fill the screen.

@@ -19,6 +19,7 @@ mod transport;
 
 pub use challenge::{Challenge, ChallengeError, parse_challenges};
 pub use client::{Access, HttpClient, Response};
+pub(crate) use error::shown;
 pub use error::{HttpError, Waiting};
 pub use secret::Secret;
 pub use transport::{HttpOptions, Proxies, Timeouts};
