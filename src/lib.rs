@@ -11,5 +11,6 @@ pub mod gate;
 pub mod http;
 pub mod image;
 pub mod policy;
+pub mod text;
 pub mod trust;
 pub mod tuf;
