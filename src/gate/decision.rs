@@ -138,6 +138,8 @@ pub enum WarningCode {
     CachedTimestamp,
     /// The written digest is another than the one that the tag is signed with.
     TagDiffers,
+    /// The trust cache made trouble that did no harm.
+    TrustCache,
     /// Content trust is disabled for this build.
     TrustDisabled,
     /// A root was trusted because none was known before.
@@ -152,6 +154,7 @@ impl WarningCode {
             Self::Audit => "audit",
             Self::CachedTimestamp => "cached-timestamp",
             Self::TagDiffers => "tag-differs",
+            Self::TrustCache => "trust-cache",
             Self::TrustDisabled => "trust-disabled",
             Self::TrustOnFirstUse => "trust-on-first-use",
         }
@@ -159,7 +162,7 @@ impl WarningCode {
 }
 
 /// All decisions on one build, in the order of the requests.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Report {
     /// One decision for each request, in their order.
     pub decided: Vec<Decided>,

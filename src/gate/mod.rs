@@ -9,12 +9,18 @@
 //! The gate reads no Dockerfile, speaks to no server and no engine: image uses come
 //! from `dockerfile`, trust data through [`crate::trust::TrustSource`]. It has no clock.
 
+mod admit;
 mod content;
 mod decide;
 mod decision;
+mod explain;
+mod nearest;
 mod refusal;
 mod request;
 mod switch;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod warn;
 
 pub use crate::policy::{CacheKind, ContextKind, DisabledBy, SourceKind};
 pub use content::{Content, ContentDecision};

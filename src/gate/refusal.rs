@@ -140,6 +140,9 @@ refusal_codes! {
     /// The trust data is malformed, badly signed, or does not fit together.
     InvalidMetadata = "invalid-metadata", Refused,
         "The trust data is malformed, not signed as it must be, or does not fit together.";
+    /// The program itself broke on the way.
+    InternalError = "internal-error", Unknown,
+        "The program broke before it could decide.";
     /// What stands where an image belongs is no reference.
     InvalidReference = "invalid-reference", Refused,
         "The text that stands where an image belongs is not an image reference.";
@@ -182,7 +185,7 @@ refusal_codes! {
     /// The policy pins no root for the repository, and trust on first use is off.
     UnpinnedRoot = "unpinned-root", Refused,
         "The policy pins no root for the repository, and trust on first use is off.";
-    /// The trust server could not be reached, or answered nonsense.
+    /// The trust server could not be reached.
     UnreachableServer = "unreachable-server", Unknown,
         "The trust server could not be asked.";
     /// The digest is not the signed one of any tag, and the policy wants it to be.
@@ -191,6 +194,9 @@ refusal_codes! {
     /// The tag is not signed.
     UnsignedTag = "unsigned-tag", Refused,
         "The repository has trust data, but none for this tag.";
+    /// The server answered, but not with the trust data that it should have.
+    UnusableAnswer = "unusable-answer", Unknown,
+        "The trust server answered, but not with the trust data that it should have.";
     /// The cache folder cannot be used.
     UnusableCache = "unusable-cache", Unknown,
         "The trust cache can't be read or written.";
