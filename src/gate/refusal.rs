@@ -143,6 +143,9 @@ refusal_codes! {
     /// The program itself broke on the way.
     InternalError = "internal-error", Unknown,
         "The program broke before it could decide.";
+    /// The file is no Dockerfile that a builder would take.
+    InvalidDockerfile = "invalid-dockerfile", Refused,
+        "The file can't be read as a Dockerfile.";
     /// What stands where an image belongs is no reference.
     InvalidReference = "invalid-reference", Refused,
         "The text that stands where an image belongs is not an image reference.";
