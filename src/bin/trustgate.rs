@@ -1,3 +1,11 @@
 //! `trustgate`, the command for people and CI.
 
-fn main() {}
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use trustgate::cli::{self, Environment};
+
+fn main() -> ExitCode {
+    let environment = Environment::of_process(Arc::new(jiff::Timestamp::now));
+    cli::run(std::env::args_os(), &environment).into()
+}

@@ -1,1 +1,96 @@
 //! The command line: one file a command.
+//!
+//! What was typed (`arguments`) and where (`environment`) become what is meant
+//! (`settings`); a command turns that into data on standard output, talk on standard
+//! error and an [`Exit`]. Commands decide nothing about trust: the gate does.
+
+mod arguments;
+mod completion;
+mod environment;
+mod exit;
+mod message;
+mod output;
+mod pin;
+mod progress;
+mod sarif;
+mod settings;
+mod verify;
+
+use std::ffi::OsString;
+
+use clap::Parser as _;
+
+use crate::text::visible;
+use arguments::{Arguments, ColorChoice, Command};
+pub use environment::{Clock, ColorWish, Environment};
+pub use exit::Exit;
+use exit::Failure;
+use output::{Output, Styles};
+use settings::Settings;
+
+/// Runs one command line, the program's name first, and says how it ended.
+pub fn run(words: impl IntoIterator<Item = OsString>, environment: &Environment) -> Exit {
+    let arguments = match Arguments::try_parse_from(words) {
+        Ok(arguments) => arguments,
+        Err(error) => return answer_without_command(&error, environment),
+    };
+    let styles = Styles::new(arguments.global.color, environment);
+    let mut output = Output::of_process(styles, arguments.global.quiet, environment);
+    match dispatch(arguments, environment, &mut output) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            output.talk(&message::failure(&failure, styles.talk));
+            failure.exit()
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments, environment: &Environment, output: &mut Output) -> Result<Exit, Failure> {
+    let settings = |global| Settings::new(global, environment);
+    match arguments.command {
+        Command::Completion(command) => completion::run(&command, output),
+        Command::Pin(command) => {
+            let settings = settings(&arguments.global)?;
+            block_on(pin::run(&command, &settings, output))
+        }
+        Command::Verify(command) => {
+            let settings = settings(&arguments.global)?;
+            block_on(verify::run(&command, &settings, output))
+        }
+    }
+}
+
+/// One thread is enough: the work is waiting for servers and checking a few signatures.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::unknown(format!("can't start: {error}")))?;
+    let result = runtime.block_on(work);
+    // A name look-up that hangs in a helper thread must not hold the answer back.
+    runtime.shutdown_background();
+    result
+}
+
+/// `--help`, `--version`, and command lines that mean nothing.
+fn answer_without_command(error: &clap::Error, environment: &Environment) -> Exit {
+    let styles = Styles::new(ColorChoice::Auto, environment);
+    let mut output = Output::of_process(styles, false, environment);
+    let text = |styled: bool| {
+        let rendered = error.render();
+        let plain = rendered.to_string();
+        // What was typed is repeated in the error; an escape sequence in it is not.
+        if plain.chars().any(|c| c.is_control() && c != '\n') {
+            return plain.lines().map(|line| visible(line) + "\n").collect();
+        }
+        if styled { rendered.ansi().to_string() } else { plain }
+    };
+    if error.use_stderr() {
+        output.talk(&text(styles.talk));
+        return Exit::Usage;
+    }
+    match output.data(text(styles.data).as_bytes()) {
+        Ok(()) => Exit::Done,
+        Err(failure) => failure.exit(),
+    }
+}

@@ -1,0 +1,166 @@
+//! Where results and talk go: data to standard output, everything else to standard error.
+//!
+//! A reader that goes away is no error: what remains is dropped, and the exit code
+//! stays what the checks made it. Whatever others wrote (image names, server answers,
+//! file contents) is neutralised by the caller before it comes here.
+
+use std::io::{self, Write};
+
+use super::arguments::ColorChoice;
+use super::environment::{ColorWish, Environment};
+use super::exit::Failure;
+
+/// The two streams of a command, and how they may be used.
+pub(super) struct Output {
+    data: Box<dyn Write>,
+    talk: Box<dyn Write>,
+    data_closed: bool,
+    styles: Styles,
+    quiet: bool,
+    progress: bool,
+}
+
+/// Which streams take colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Styles {
+    /// Colour on standard output.
+    pub(super) data: bool,
+    /// Colour on standard error.
+    pub(super) talk: bool,
+    /// Standard output is read by a person: control characters must not reach it.
+    pub(super) data_is_terminal: bool,
+}
+
+impl Styles {
+    /// What `--color` and the environment come to.
+    #[must_use]
+    pub(super) fn new(choice: ColorChoice, environment: &Environment) -> Self {
+        let on = |is_terminal: bool| match (choice, environment.color) {
+            (ColorChoice::Always, _) | (ColorChoice::Auto, ColorWish::Always) => true,
+            (ColorChoice::Never, _) | (ColorChoice::Auto, ColorWish::Never) => false,
+            (ColorChoice::Auto, ColorWish::Automatic) => is_terminal,
+        };
+        Self {
+            data: on(environment.stdout_is_terminal),
+            talk: on(environment.stderr_is_terminal),
+            data_is_terminal: environment.stdout_is_terminal,
+        }
+    }
+}
+
+impl Output {
+    /// The streams of this process.
+    #[must_use]
+    pub(super) fn of_process(styles: Styles, quiet: bool, environment: &Environment) -> Self {
+        let progress = environment.stderr_is_terminal && !quiet;
+        Self::new(Box::new(io::stdout()), Box::new(io::stderr()), styles, quiet, progress)
+    }
+
+    /// Any two streams.
+    #[must_use]
+    pub(super) fn new(
+        data: Box<dyn Write>,
+        talk: Box<dyn Write>,
+        styles: Styles,
+        quiet: bool,
+        progress: bool,
+    ) -> Self {
+        Self { data, talk, data_closed: false, styles, quiet, progress }
+    }
+
+    /// Which streams take colour.
+    #[must_use]
+    pub(super) fn styles(&self) -> Styles {
+        self.styles
+    }
+
+    /// Whether a bar may be drawn on standard error.
+    #[must_use]
+    pub(super) fn shows_progress(&self) -> bool {
+        self.progress
+    }
+
+    /// Writes a part of the result, as it is.
+    pub(super) fn data(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        if self.data_closed {
+            return Ok(());
+        }
+        match self.data.write_all(bytes).and_then(|()| self.data.flush()) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.data_closed = true;
+                Ok(())
+            }
+            Err(error) => Err(Failure::unknown(format!("can't write to standard output: {error}"))),
+        }
+    }
+
+    /// Writes a JSON document and a line end.
+    pub(super) fn json(&mut self, document: &impl serde::Serialize) -> Result<(), Failure> {
+        let mut text = serde_json::to_string_pretty(document)
+            .map_err(|error| Failure::unknown(format!("can't write the result as JSON: {error}")))?;
+        text.push('\n');
+        self.data(text.as_bytes())
+    }
+
+    /// Tells a person something that they asked for or must know: an error, a refusal.
+    pub(super) fn talk(&mut self, text: &str) {
+        // Nobody is left to tell where standard error is gone; the exit code still speaks.
+        let _ = self.talk.write_all(text.as_bytes());
+        if !text.ends_with('\n') {
+            let _ = self.talk.write_all(b"\n");
+        }
+        let _ = self.talk.flush();
+    }
+
+    /// Tells a person something that `--quiet` silences: a warning, a summary.
+    pub(super) fn remark(&mut self, text: &str) {
+        if !self.quiet {
+            self.talk(text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Gone;
+
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::Error::from(io::ErrorKind::BrokenPipe))
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Full;
+
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::Error::from(io::ErrorKind::StorageFull))
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn output(data: impl Write + 'static) -> Output {
+        let styles = Styles { data: false, talk: false, data_is_terminal: false };
+        Output::new(Box::new(data), Box::new(io::sink()), styles, false, false)
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_is_no_error() {
+        let mut output = output(Gone);
+        assert_eq!(output.data(b"one\n"), Ok(()));
+        assert_eq!(output.data(b"two\n"), Ok(()));
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error() {
+        assert!(output(Full).data(b"one\n").is_err());
+    }
+}
