@@ -1,8 +1,10 @@
 //! The roots of one repository, each vouched for by the one before it.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use super::{KeyId, Root, Trusted, TufError};
+use super::verify::{RootDemands, check_certificates, verify_root};
+use super::{KeyId, RoleName, Root, Trusted, TufError};
 use crate::image::Gun;
 
 /// What must hold for a repository's root, besides its own rules.
@@ -26,20 +28,22 @@ pub struct RootChain {
 impl RootChain {
     /// The first root of a repository: unexpired, for this repository, and as the pins demand.
     pub fn bootstrap(
-        _gun: &Gun,
-        _raw: Vec<u8>,
-        _pins: &RootPins,
-        _now: jiff::Timestamp,
+        gun: &Gun,
+        raw: Vec<u8>,
+        pins: &RootPins,
+        now: jiff::Timestamp,
     ) -> Result<Self, TufError> {
-        todo!()
+        let root = verify_root(raw, &RootDemands { gun, previous: None, pins, now: Some(now) })?;
+        Ok(Self { gun: gun.clone(), root })
     }
 
     /// A root that was trusted before: its time may be over, everything else must hold.
     ///
     /// On [`TufError::PinMismatch`] or [`TufError::Authority`] the pins changed since; a caller may then
     /// bootstrap anew, as the pins need no history.
-    pub fn from_cache(_gun: &Gun, _raw: Vec<u8>, _pins: &RootPins) -> Result<Self, TufError> {
-        todo!()
+    pub fn from_cache(gun: &Gun, raw: Vec<u8>, pins: &RootPins) -> Result<Self, TufError> {
+        let root = verify_root(raw, &RootDemands { gun, previous: None, pins, now: None })?;
+        Ok(Self { gun: gun.clone(), root })
     }
 
     /// Moves on to a later root, which must be signed by the keys of the current one and by its own.
@@ -49,12 +53,30 @@ impl RootChain {
     /// time nor the pins are looked at. The same root again is no error.
     pub fn advance(
         &mut self,
-        _raw: Vec<u8>,
-        _pins: &RootPins,
-        _intermediate: bool,
-        _now: jiff::Timestamp,
+        raw: Vec<u8>,
+        pins: &RootPins,
+        intermediate: bool,
+        now: jiff::Timestamp,
     ) -> Result<(), TufError> {
-        todo!()
+        let (pins, now) = if intermediate { (&RootPins::TrustOnFirstUse, None) } else { (pins, Some(now)) };
+        let root = verify_root(raw, &RootDemands { gun: &self.gun, previous: Some(&self.root), pins, now })?;
+        let (found, current) = (root.version(), self.root.version());
+        match found.cmp(&current) {
+            Ordering::Less => {
+                return Err(TufError::Rollback { role: RoleName::ROOT, found, minimum: current });
+            }
+            // Signing again with more keys makes another file of the same version.
+            Ordering::Equal if !root.says_the_same(&self.root) => {
+                return Err(TufError::Conflict { version: found });
+            }
+            Ordering::Greater if intermediate && current.next() != Some(found) => {
+                let reason = format!("it has version {found}, but version {current} comes right before it");
+                return Err(TufError::Malformed { role: RoleName::ROOT, reason });
+            }
+            Ordering::Equal | Ordering::Greater => {}
+        }
+        self.root = root;
+        Ok(())
     }
 
     /// The current root.
@@ -70,7 +92,8 @@ impl RootChain {
     }
 
     /// Whether the current root and enough of its certificates are valid at this time.
-    pub fn check_expiry(&self, _now: jiff::Timestamp) -> Result<(), TufError> {
-        todo!()
+    pub fn check_expiry(&self, now: jiff::Timestamp) -> Result<(), TufError> {
+        self.root.check_expiry(now)?;
+        check_certificates(&self.root, &self.gun, now)
     }
 }

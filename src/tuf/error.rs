@@ -118,14 +118,12 @@ pub enum TufError {
     },
     /// A new root is not signed by the keys of the one before it.
     #[error(
-        "`root` version {found} is not signed by the keys of version {previous}: {valid} of {needed} signatures{}",
+        "the new `root` has {valid} of {needed} signatures by the keys of the trusted version {previous}{}",
         listed(.reasons)
     )]
     NotSignedByPrevious {
         /// The version that is trusted.
         previous: Version,
-        /// The version that claims to follow it, as far as it could be read.
-        found: Version,
         /// Valid signatures by keys of the trusted version.
         valid: usize,
         /// The trusted version's threshold.

@@ -3,6 +3,18 @@
 use std::fmt;
 use std::str::FromStr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use x509_cert::der::asn1::{ObjectIdentifier, UintRef};
+use x509_cert::der::{Decode as _, Reader as _, SliceReader};
+use x509_cert::spki::SubjectPublicKeyInfoRef;
+
+use super::canonical;
+use super::certificate::Bundle;
+use super::view::{Parsed, View};
+
 /// The ID of a key: the SHA-256 of its canonical JSON form, as 64 lower-case hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(String);
@@ -12,6 +24,13 @@ impl KeyId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    fn of(key_type: &str, public: &[u8]) -> Self {
+        let key =
+            json!({"keytype": key_type, "keyval": {"private": null, "public": STANDARD.encode(public)}});
+        let canonical = canonical::to_vec(&key).expect("an object of strings has a canonical form");
+        Self(hex::encode(Sha256::digest(canonical)))
     }
 }
 
@@ -64,6 +83,53 @@ pub enum KeyType {
     Other(String),
 }
 
+impl KeyType {
+    fn named(name: &str) -> Self {
+        match name {
+            "ecdsa" => Self::Ecdsa,
+            "ecdsa-x509" => Self::EcdsaX509,
+            "rsa" => Self::Rsa,
+            "rsa-x509" => Self::RsaX509,
+            "ed25519" => Self::Ed25519,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// The name that metadata uses.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Ecdsa => "ecdsa",
+            Self::EcdsaX509 => "ecdsa-x509",
+            Self::Rsa => "rsa",
+            Self::RsaX509 => "rsa-x509",
+            Self::Ed25519 => "ed25519",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// Whether the key is inside a certificate.
+    #[must_use]
+    pub fn is_certificate(&self) -> bool {
+        self.unwrapped().is_some()
+    }
+
+    /// The type of the plain key that is inside a certificate.
+    fn unwrapped(&self) -> Option<Self> {
+        match self {
+            Self::EcdsaX509 => Some(Self::Ecdsa),
+            Self::RsaX509 => Some(Self::Rsa),
+            Self::Ecdsa | Self::Rsa | Self::Ed25519 | Self::Other(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for KeyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// A public key as metadata carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicKey {
@@ -74,10 +140,31 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
+    /// A key of this type: `public` is DER, PEM certificates, or 32 bytes, as the type says.
+    ///
+    /// Whether it is a usable key shows when a signature is checked; Notary also reads files that
+    /// carry keys it cannot use.
+    #[must_use]
+    pub fn new(key_type: KeyType, public: Vec<u8>) -> Self {
+        let id = KeyId::of(key_type.as_str(), &public);
+        let plain = key_type.unwrapped().and_then(|plain| {
+            let key_info = Bundle::parse(&public).ok()?.first().key_info();
+            Some(KeyId::of(plain.as_str(), &key_info))
+        });
+        let canonical_id = plain.unwrap_or_else(|| id.clone());
+        Self { key_type, public, id, canonical_id }
+    }
+
     /// What kind of key it is.
     #[must_use]
     pub fn key_type(&self) -> &KeyType {
         &self.key_type
+    }
+
+    /// The key as metadata carries it, out of its base64.
+    #[must_use]
+    pub fn public(&self) -> &[u8] {
+        &self.public
     }
 
     /// The ID that metadata uses; a certificate has one of its own.
@@ -91,4 +178,100 @@ impl PublicKey {
     pub fn canonical_id(&self) -> &KeyId {
         &self.canonical_id
     }
+
+    /// Reads `{"keytype":…,"keyval":{"private":null,"public":…}}`.
+    pub(super) fn parse(key: View<'_>) -> Parsed<Self> {
+        let [key_type, values] = key.fields(["keytype", "keyval"])?;
+        let key_type = key_type.ok_or("`keytype` is missing")?.text()?;
+        let [public, _] = values.ok_or("`keyval` is missing")?.fields(["public", "private"])?;
+        let public = public.ok_or("`public` is missing")?.text()?;
+        let public =
+            STANDARD.decode(public.as_bytes()).map_err(|it| format!("`public` is not base64: {it}"))?;
+        Ok(Self::new(KeyType::named(&key_type), public))
+    }
+
+    /// What signatures are checked with, or why this key checks none.
+    pub(super) fn material(&self) -> Parsed<Material> {
+        match &self.key_type {
+            KeyType::Ecdsa => elliptic(&self.public),
+            KeyType::EcdsaX509 => elliptic(&Bundle::parse(&self.public)?.first().key_info()),
+            KeyType::Rsa => rsa(&self.public),
+            KeyType::RsaX509 => rsa(&Bundle::parse(&self.public)?.first().key_info()),
+            KeyType::Ed25519 => {
+                let bytes: &[u8; 32] =
+                    self.public.as_slice().try_into().map_err(|_| "an Ed25519 key has 32 bytes")?;
+                let key = ed25519_dalek::VerifyingKey::from_bytes(bytes);
+                key.map(Material::Ed25519).map_err(|_| "the Ed25519 key is no point of the curve".to_owned())
+            }
+            KeyType::Other(name) => Err(format!("keys of type {name:?} are not supported")),
+        }
+    }
 }
+
+/// A key that signatures can be checked with.
+#[derive(Debug)]
+pub(super) enum Material {
+    P256(p256::ecdsa::VerifyingKey),
+    P384(p384::ecdsa::VerifyingKey),
+    /// DER of PKCS#1, at least 2048 bits.
+    Rsa(Vec<u8>),
+    Ed25519(ed25519_dalek::VerifyingKey),
+}
+
+/// As Go, only named curves and uncompressed points: so each key has one encoding, and one canonical ID.
+fn elliptic(key_info: &[u8]) -> Parsed<Material> {
+    let info = SubjectPublicKeyInfoRef::from_der(key_info)
+        .map_err(|it| format!("the key is not a DER public key: {it}"))?;
+    if info.algorithm.oid != EC_PUBLIC_KEY {
+        return Err("the key is not an elliptic-curve key".to_owned());
+    }
+    let curve: ObjectIdentifier = info
+        .algorithm
+        .parameters
+        .and_then(|it| it.decode_as().ok())
+        .ok_or("the key names no elliptic curve")?;
+    let point = info.subject_public_key.as_bytes().filter(|it| it.first() == Some(&4));
+    let point = point.ok_or("the key is not an uncompressed point")?;
+    match curve {
+        P256 => p256::ecdsa::VerifyingKey::from_sec1_bytes(point).map(Material::P256).ok(),
+        P384 => p384::ecdsa::VerifyingKey::from_sec1_bytes(point).map(Material::P384).ok(),
+        other => return Err(format!("the elliptic curve {other} is not supported; P-256 and P-384 are")),
+    }
+    .ok_or_else(|| "the key is no point of its curve".to_owned())
+}
+
+/// As Go, the parameters must be there and null: so each key has one encoding, and one canonical ID.
+fn rsa(key_info: &[u8]) -> Parsed<Material> {
+    let info = SubjectPublicKeyInfoRef::from_der(key_info)
+        .map_err(|it| format!("the key is not a DER public key: {it}"))?;
+    if info.algorithm.oid != RSA_ENCRYPTION || !info.algorithm.parameters.is_some_and(|it| it.is_null()) {
+        return Err("the key is not an RSA key".to_owned());
+    }
+    let key = info.subject_public_key.as_bytes().ok_or("the RSA key is not whole bytes")?;
+    let bits = modulus_bits(key).map_err(|it| format!("the RSA key is not PKCS#1: {it}"))?;
+    if bits < RSA_BITS {
+        return Err(format!("the RSA key has {bits} bits, which is less than {RSA_BITS}"));
+    }
+    Ok(Material::Rsa(key.to_vec()))
+}
+
+/// The size of a PKCS#1 public key, which is the sequence of modulus and exponent.
+fn modulus_bits(key: &[u8]) -> x509_cert::der::Result<usize> {
+    let mut reader = SliceReader::new(key)?;
+    let modulus = reader.sequence(|parts| {
+        let modulus = UintRef::decode(parts)?;
+        UintRef::decode(parts)?;
+        Ok::<_, x509_cert::der::Error>(modulus)
+    })?;
+    reader.finish()?;
+    let bytes = modulus.as_bytes();
+    let zeros = bytes.first().map_or(0, |it| it.leading_zeros() as usize);
+    Ok(bytes.len() * 8 - zeros)
+}
+
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+/// Notary's minimum.
+const RSA_BITS: usize = 2048;

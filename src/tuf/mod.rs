@@ -6,18 +6,30 @@
 //! that are interpreted are the very bytes that the signature covers; only
 //! [`verify`](self) makes a [`Trusted`].
 
+pub mod canonical;
+mod certificate;
 mod chain;
+mod document;
 mod error;
+mod json;
 mod key;
 mod metadata;
+mod moment;
 mod role;
+mod signature;
+mod targets;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod verify;
+mod view;
 
 pub use chain::{RootChain, RootPins};
 pub use error::TufError;
-pub use key::{KeyId, KeyType, PublicKey};
-pub use metadata::{Delegation, FileMeta, RoleKeys, Root, Snapshot, Target, Targets, Timestamp, Version};
+pub use json::JsonError;
+pub use key::{KeyId, KeyIdError, KeyType, PublicKey};
+pub use metadata::{FileMeta, RoleKeys, Root, Snapshot, Timestamp, Version};
 pub use role::RoleName;
+pub use targets::{Delegation, Target, Targets};
 pub use verify::{
     Trusted, peek_version, signed_delegation_version, signed_version, verify_delegation, verify_snapshot,
     verify_targets, verify_timestamp,

@@ -1,15 +1,31 @@
 //! The update rules: the only place that makes a [`Trusted`].
+//!
+//! A file is refused before it is interpreted when it is too long, when it is not the file that the
+//! role above it names, or when too few of the role's keys signed it. Then its type, version and
+//! time are read, and only then what it says. `root` is the exception that TUF makes: it names its
+//! own keys, so it is read before its own signatures are checked, but after its predecessor's are.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::{KeyId, RoleName, Root, Snapshot, Targets, Timestamp, TufError, Version};
+use sha2::{Digest as _, Sha256, Sha512};
+
+use super::certificate::{Bundle, Certificate};
+use super::chain::RootPins;
+use super::document::Document;
+use super::metadata::{FileMeta, Header, RoleKeys};
+use super::signature::{self, TooFew};
+use super::{
+    KeyId, PublicKey, ROOT_LIMIT, RoleName, Root, SNAPSHOT_LIMIT, Snapshot, TARGETS_LIMIT, TIMESTAMP_LIMIT,
+    Targets, Timestamp, TufError, Version,
+};
+use crate::image::Gun;
 
 /// Metadata whose signatures, hashes, version and time were checked.
 #[derive(Clone, Debug)]
 pub struct Trusted<T> {
     role: RoleName,
-    raw: Arc<Vec<u8>>,
+    document: Arc<Document>,
     version: Version,
     expires: jiff::Timestamp,
     signatures: Vec<KeyId>,
@@ -26,7 +42,7 @@ impl<T> Trusted<T> {
     /// The file as it came over the wire.
     #[must_use]
     pub fn raw(&self) -> &[u8] {
-        &self.raw
+        self.document.raw()
     }
 
     /// Its version.
@@ -46,6 +62,19 @@ impl<T> Trusted<T> {
     pub fn signatures(&self) -> &[KeyId] {
         &self.signatures
     }
+
+    /// Whether its time is over.
+    pub fn check_expiry(&self, now: jiff::Timestamp) -> Result<(), TufError> {
+        if self.expires <= now {
+            return Err(TufError::Expired { role: self.role.clone(), at: self.expires });
+        }
+        Ok(())
+    }
+
+    /// Whether both files say the same, whoever signed them.
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        self.document.digest() == other.document.digest()
+    }
 }
 
 impl<T> Deref for Trusted<T> {
@@ -58,65 +87,434 @@ impl<T> Deref for Trusted<T> {
 
 /// Verifies a timestamp: the role's keys signed it, it is unexpired and not older than `minimum`.
 pub fn verify_timestamp(
-    _root: &Trusted<Root>,
-    _raw: Vec<u8>,
-    _minimum: Option<Version>,
-    _now: jiff::Timestamp,
+    root: &Trusted<Root>,
+    raw: Vec<u8>,
+    minimum: Option<Version>,
+    now: jiff::Timestamp,
 ) -> Result<Trusted<Timestamp>, TufError> {
-    todo!()
+    let role = RoleName::TIMESTAMP;
+    let keys = base_keys(root, &role)?;
+    let demands = Demands { keys, named: None, minimum, now: Some(now) };
+    verify(&role, raw, &demands, |document| Timestamp::parse(document).map_err(malformed(&role)))
 }
 
 /// Verifies the snapshot that the timestamp names, and that it names this very root.
 pub fn verify_snapshot(
-    _root: &Trusted<Root>,
-    _timestamp: &Trusted<Timestamp>,
-    _raw: Vec<u8>,
-    _minimum: Option<Version>,
-    _now: jiff::Timestamp,
+    root: &Trusted<Root>,
+    timestamp: &Trusted<Timestamp>,
+    raw: Vec<u8>,
+    minimum: Option<Version>,
+    now: jiff::Timestamp,
 ) -> Result<Trusted<Snapshot>, TufError> {
-    todo!()
+    let role = RoleName::SNAPSHOT;
+    let keys = base_keys(root, &role)?;
+    let named = Some((RoleName::TIMESTAMP, timestamp.snapshot()));
+    let demands = Demands { keys, named, minimum, now: Some(now) };
+    let snapshot =
+        verify(&role, raw, &demands, |document| Snapshot::parse(document).map_err(malformed(&role)))?;
+    check_file(&RoleName::ROOT, root.raw(), &role, listed(&snapshot, &RoleName::ROOT)?)?;
+    Ok(snapshot)
 }
 
 /// Verifies the `targets` file that the snapshot names.
 pub fn verify_targets(
-    _root: &Trusted<Root>,
-    _snapshot: &Trusted<Snapshot>,
-    _raw: Vec<u8>,
-    _minimum: Option<Version>,
-    _now: jiff::Timestamp,
+    root: &Trusted<Root>,
+    snapshot: &Trusted<Snapshot>,
+    raw: Vec<u8>,
+    minimum: Option<Version>,
+    now: jiff::Timestamp,
 ) -> Result<Trusted<Targets>, TufError> {
-    todo!()
+    let role = RoleName::TARGETS;
+    let keys = base_keys(root, &role)?;
+    let named = Some((RoleName::SNAPSHOT, listed(snapshot, &role)?));
+    let demands = Demands { keys, named, minimum, now: Some(now) };
+    verify(&role, raw, &demands, |document| Targets::parse(&role, document, vec![String::new()]))
 }
 
 /// Verifies the delegation's file that the snapshot names, by the keys that its parent names.
+///
+/// What it says counts only for names within its paths, and within those of every role above it.
 pub fn verify_delegation(
-    _parent: &Trusted<Targets>,
-    _role: &RoleName,
-    _snapshot: &Trusted<Snapshot>,
-    _raw: Vec<u8>,
-    _minimum: Option<Version>,
-    _now: jiff::Timestamp,
+    parent: &Trusted<Targets>,
+    role: &RoleName,
+    snapshot: &Trusted<Snapshot>,
+    raw: Vec<u8>,
+    minimum: Option<Version>,
+    now: jiff::Timestamp,
 ) -> Result<Trusted<Targets>, TufError> {
-    todo!()
+    let delegation = delegation(parent, role)?;
+    let named = Some((RoleName::SNAPSHOT, listed(snapshot, role)?));
+    let demands = Demands { keys: &delegation.keys, named, minimum, now: Some(now) };
+    verify(role, raw, &demands, |document| Targets::parse(role, document, parent.restricted(delegation)))
 }
 
 /// The version of an older `timestamp`, `snapshot` or `targets` file that the root's keys signed, however
 /// old it is: the lowest version that a newer file may have.
-pub fn signed_version(_root: &Trusted<Root>, _role: &RoleName, _raw: Vec<u8>) -> Result<Version, TufError> {
-    todo!()
+pub fn signed_version(root: &Trusted<Root>, role: &RoleName, raw: Vec<u8>) -> Result<Version, TufError> {
+    let demands = Demands { keys: base_keys(root, role)?, named: None, minimum: None, now: None };
+    verify(role, raw, &demands, |_| Ok(())).map(|it| it.version)
 }
 
 /// The same of an older delegation file, by the keys that its parent names.
 pub fn signed_delegation_version(
-    _parent: &Trusted<Targets>,
-    _role: &RoleName,
-    _raw: Vec<u8>,
+    parent: &Trusted<Targets>,
+    role: &RoleName,
+    raw: Vec<u8>,
 ) -> Result<Version, TufError> {
-    todo!()
+    let demands = Demands { keys: &delegation(parent, role)?.keys, named: None, minimum: None, now: None };
+    verify(role, raw, &demands, |_| Ok(())).map(|it| it.version)
 }
 
 /// The version that **unverified** bytes claim: good for choosing what to fetch next, for nothing else.
 #[must_use]
-pub fn peek_version(_raw: &[u8]) -> Option<Version> {
-    todo!()
+pub fn peek_version(raw: &[u8]) -> Option<Version> {
+    if raw.len() > ROOT_LIMIT {
+        return None;
+    }
+    let document = Document::parse(&RoleName::ROOT, raw.to_vec()).ok()?;
+    let [version] = document.fields(["version"]).ok()?;
+    Version::new(version?.count().ok()?)
+}
+
+/// What a root must fulfil besides its own rules.
+pub(super) struct RootDemands<'a> {
+    pub(super) gun: &'a Gun,
+    pub(super) previous: Option<&'a Trusted<Root>>,
+    pub(super) pins: &'a RootPins,
+    /// The time at which it and its certificates must be valid; `None`: whatever the time.
+    pub(super) now: Option<jiff::Timestamp>,
+}
+
+/// Verifies a root by its predecessor, where there is one, by the pins, and by its own keys.
+pub(super) fn verify_root(raw: Vec<u8>, demands: &RootDemands<'_>) -> Result<Trusted<Root>, TufError> {
+    let role = RoleName::ROOT;
+    check_size(&role, &raw)?;
+    let document = Arc::new(Document::parse(&role, raw)?);
+    if let Some(previous) = demands.previous {
+        check_predecessor(&document, previous, demands.gun)?;
+    }
+    let header = Header::parse(&document, &role).map_err(malformed(&role))?;
+    let value = Root::parse(&document)?;
+    let own = base_role(&value, &role)?;
+    let candidates = Candidates::of(own, demands.gun, demands.now)?;
+    let keys = RoleKeys { keys: candidates.pinned(demands)?, threshold: own.threshold };
+    let signatures = signature::check(&document, &keys).map_err(|mut too_few: TooFew| {
+        too_few.reasons.extend(candidates.unusable.into_iter().map(|it| it.to_string()));
+        threshold(&role)(too_few)
+    })?;
+    let root =
+        Trusted { role, document, version: header.version, expires: header.expires, signatures, value };
+    if let Some(now) = demands.now {
+        root.check_expiry(now)?;
+    }
+    Ok(root)
+}
+
+/// Whether enough certificates that signed the root are valid at this time.
+pub(super) fn check_certificates(
+    root: &Trusted<Root>,
+    gun: &Gun,
+    now: jiff::Timestamp,
+) -> Result<(), TufError> {
+    let own = base_role(root, &RoleName::ROOT)?;
+    let signers = own.keys.iter().filter(|it| root.signatures.contains(it.id())).cloned().collect();
+    let signers = RoleKeys { keys: signers, threshold: own.threshold };
+    let candidates = Candidates::of(&signers, gun, Some(now))?;
+    let usable: std::collections::BTreeSet<_> =
+        candidates.usable.iter().map(|(key, _)| key.canonical_id()).collect();
+    match candidates.unusable.into_iter().next() {
+        // A number of keys always fits 64 bits.
+        Some(unusable) if u64::try_from(usable.len()).unwrap_or(u64::MAX) < own.threshold => {
+            Err(unusable.into_error(gun))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The keys of the trusted root must have signed the new one, however old they are by now.
+fn check_predecessor(document: &Document, previous: &Trusted<Root>, gun: &Gun) -> Result<(), TufError> {
+    let role = base_role(previous, &RoleName::ROOT)?;
+    let candidates = Candidates::of(role, gun, None)?;
+    let keys = candidates.usable.into_iter().map(|(key, _)| key).collect();
+    let keys = RoleKeys { keys, threshold: role.threshold };
+    signature::check(document, &keys).map(drop).map_err(|it| TufError::NotSignedByPrevious {
+        previous: previous.version,
+        valid: it.valid,
+        needed: it.needed,
+        reasons: it.reasons,
+    })
+}
+
+/// The keys of a root role, by whether they may count.
+struct Candidates {
+    usable: Vec<(PublicKey, Bundle)>,
+    unusable: Vec<Unusable>,
+}
+
+impl Candidates {
+    /// Sorts the keys; when none is usable, the error says why.
+    fn of(role: &RoleKeys, gun: &Gun, now: Option<jiff::Timestamp>) -> Result<Self, TufError> {
+        let mut candidates = Self { usable: Vec::new(), unusable: Vec::new() };
+        for key in &role.keys {
+            match root_certificate(key, gun, now) {
+                Ok(bundle) => candidates.usable.push((key.clone(), bundle)),
+                Err(why) => candidates.unusable.push(Unusable { id: key.id().clone(), why }),
+            }
+        }
+        if !candidates.usable.is_empty() {
+            return Ok(candidates);
+        }
+        // What a user can act on comes first: time, then name, then form.
+        candidates.unusable.sort_by_key(|it| match it.why {
+            Why::Time { .. } => 0,
+            Why::Name(_) => 1,
+            Why::Form(_) => 2,
+        });
+        let names = candidates.unusable.iter().filter_map(|it| match &it.why {
+            Why::Name(name) => Some(name.clone()),
+            Why::Time { .. } | Why::Form(_) => None,
+        });
+        let names: Vec<String> = names.take(NAMES_SHOWN).collect();
+        Err(match candidates.unusable.into_iter().next() {
+            Some(Unusable { why: Why::Name(_), .. }) => {
+                TufError::WrongRepository { names, gun: gun.to_string() }
+            }
+            Some(unusable) => unusable.into_error(gun),
+            None => TufError::Certificate { gun: gun.to_string(), reason: "there is none".to_owned() },
+        })
+    }
+
+    /// The usable keys that the pins allow.
+    fn pinned(&self, demands: &RootDemands<'_>) -> Result<Vec<PublicKey>, TufError> {
+        let gun = || demands.gun.to_string();
+        let keys = self.usable.iter().map(|(key, _)| key);
+        match demands.pins {
+            RootPins::TrustOnFirstUse => Ok(keys.cloned().collect()),
+            RootPins::Keys(ids) => {
+                let is_pinned = |it: &&PublicKey| ids.contains(it.id()) || ids.contains(it.canonical_id());
+                let pinned: Vec<PublicKey> = keys.clone().filter(is_pinned).cloned().collect();
+                if pinned.is_empty() {
+                    let found = keys.map(|it| it.id().clone()).collect();
+                    return Err(TufError::PinMismatch { gun: gun(), found });
+                }
+                Ok(pinned)
+            }
+            RootPins::Authority(authorities) => {
+                let parsed = authorities
+                    .iter()
+                    .map(|it| Certificate::parse(it.clone()))
+                    .collect::<Result<Vec<_>, _>>();
+                let authorities = parsed.map_err(|reason| TufError::AuthorityUnusable { reason })?;
+                let mut pinned = Vec::new();
+                let mut reason = "none is pinned".to_owned();
+                for (key, bundle) in &self.usable {
+                    match bundle.chains_to(&authorities, demands.now) {
+                        Ok(()) => pinned.push(key.clone()),
+                        Err(it) => reason = it,
+                    }
+                }
+                if pinned.is_empty() { Err(TufError::Authority { gun: gun(), reason }) } else { Ok(pinned) }
+            }
+        }
+    }
+}
+
+/// A key of a root role that cannot count.
+struct Unusable {
+    id: KeyId,
+    why: Why,
+}
+
+enum Why {
+    Form(String),
+    Name(String),
+    Time { from: jiff::Timestamp, until: jiff::Timestamp },
+}
+
+impl Unusable {
+    fn into_error(self, gun: &Gun) -> TufError {
+        let gun = gun.to_string();
+        match self.why {
+            Why::Form(reason) => TufError::Certificate { gun, reason },
+            Why::Name(name) => TufError::WrongRepository { names: vec![name], gun },
+            Why::Time { from, until } => TufError::CertificateExpired { gun, from, until },
+        }
+    }
+}
+
+impl std::fmt::Display for Unusable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let id = self.id.as_str().get(..12).unwrap_or_default();
+        match &self.why {
+            Why::Form(reason) => write!(f, "key {id} does not count: {reason}"),
+            Why::Name(name) => write!(f, "key {id} is for `{name}`"),
+            Why::Time { from, until } => {
+                write!(f, "the certificate of key {id} is valid from {from} to {until}")
+            }
+        }
+    }
+}
+
+/// Notary's rules for a certificate that may sign a root of this repository.
+fn root_certificate(key: &PublicKey, gun: &Gun, now: Option<jiff::Timestamp>) -> Result<Bundle, Why> {
+    if !key.key_type().is_certificate() {
+        return Err(Why::Form(format!("a key of type `{}` is not inside a certificate", key.key_type())));
+    }
+    let bundle = Bundle::parse(key.public()).map_err(Why::Form)?;
+    let leaf = bundle.leaf().map_err(Why::Form)?;
+    let Some(name) = leaf.common_name() else {
+        return Err(Why::Form("the certificate does not have one common name".to_owned()));
+    };
+    if !names_repository(&name, gun) {
+        return Err(Why::Name(name.chars().take(NAME_SHOWN).collect()));
+    }
+    leaf.check_form().map_err(Why::Form)?;
+    key.material().map_err(Why::Form)?;
+    if let Some(now) = now {
+        let (from, until) = leaf.validity();
+        let tomorrow = now.checked_add(CERTIFICATE_LEEWAY).unwrap_or(now);
+        if tomorrow < from || now > until {
+            return Err(Why::Time { from, until });
+        }
+    }
+    Ok(bundle)
+}
+
+/// A name that ends in `*` stands for every repository that starts with what is before it.
+fn names_repository(name: &str, gun: &Gun) -> bool {
+    if name.ends_with('*') {
+        return gun.as_str().starts_with(name.trim_end_matches('*'));
+    }
+    name == gun.as_str()
+}
+
+/// What is demanded of a file, whichever role's it is.
+struct Demands<'a> {
+    keys: &'a RoleKeys,
+    /// The role that names the file, and what it says about it.
+    named: Option<(RoleName, &'a FileMeta)>,
+    minimum: Option<Version>,
+    /// The time at which it must be unexpired; `None`: whatever the time.
+    now: Option<jiff::Timestamp>,
+}
+
+fn verify<T>(
+    role: &RoleName,
+    raw: Vec<u8>,
+    demands: &Demands<'_>,
+    read: impl FnOnce(&Arc<Document>) -> Result<T, TufError>,
+) -> Result<Trusted<T>, TufError> {
+    check_size(role, &raw)?;
+    if let Some((named_by, meta)) = &demands.named {
+        check_file(role, &raw, named_by, meta)?;
+    }
+    let document = Arc::new(Document::parse(role, raw)?);
+    let signatures = signature::check(&document, demands.keys).map_err(threshold(role))?;
+    let Header { version, expires } = Header::parse(&document, role).map_err(malformed(role))?;
+    if let Some(minimum) = demands.minimum
+        && version < minimum
+    {
+        return Err(TufError::Rollback { role: role.clone(), found: version, minimum });
+    }
+    if let Some(now) = demands.now
+        && expires <= now
+    {
+        return Err(TufError::Expired { role: role.clone(), at: expires });
+    }
+    let value = read(&document)?;
+    Ok(Trusted { role: role.clone(), document, version, expires, signatures, value })
+}
+
+fn check_size(role: &RoleName, raw: &[u8]) -> Result<(), TufError> {
+    let limit = match role.as_str() {
+        "root" => ROOT_LIMIT,
+        "snapshot" => SNAPSHOT_LIMIT,
+        "timestamp" => TIMESTAMP_LIMIT,
+        _ => TARGETS_LIMIT,
+    };
+    if raw.len() > limit { Err(TufError::Oversized { role: role.clone(), limit }) } else { Ok(()) }
+}
+
+/// Whether the file is the one that another role names. Notary also takes a file shorter than named.
+fn check_file(role: &RoleName, raw: &[u8], named_by: &RoleName, meta: &FileMeta) -> Result<(), TufError> {
+    // A length in memory always fits 64 bits.
+    let found = u64::try_from(raw.len()).unwrap_or(u64::MAX);
+    if found != meta.length {
+        return Err(TufError::Length {
+            role: role.clone(),
+            named_by: named_by.clone(),
+            expected: meta.length,
+            found,
+        });
+    }
+    let compare = |algorithm, expected: &[u8], found: &[u8]| {
+        if expected == found {
+            return Ok(());
+        }
+        let (expected, found) = (hex::encode(expected), hex::encode(found));
+        Err(TufError::Hash { role: role.clone(), named_by: named_by.clone(), algorithm, expected, found })
+    };
+    compare("SHA-256", &meta.sha256, &Sha256::digest(raw))?;
+    meta.sha512.as_ref().map_or(Ok(()), |expected| compare("SHA-512", expected, &Sha512::digest(raw)))
+}
+
+fn base_keys<'a>(root: &'a Trusted<Root>, role: &RoleName) -> Result<&'a RoleKeys, TufError> {
+    base_role(root, role)
+}
+
+fn base_role<'a>(root: &'a Root, role: &RoleName) -> Result<&'a RoleKeys, TufError> {
+    let parent = RoleName::ROOT;
+    root.role(role).ok_or_else(|| TufError::UnknownDelegation { role: role.clone(), parent })
+}
+
+fn delegation<'a>(parent: &'a Trusted<Targets>, role: &RoleName) -> Result<&'a super::Delegation, TufError> {
+    let unknown = || TufError::UnknownDelegation { role: role.clone(), parent: parent.role.clone() };
+    parent.delegation(role).ok_or_else(unknown)
+}
+
+fn listed<'a>(snapshot: &'a Snapshot, role: &RoleName) -> Result<&'a FileMeta, TufError> {
+    snapshot.meta(role).ok_or_else(|| TufError::NotInSnapshot { role: role.clone() })
+}
+
+fn malformed(role: &RoleName) -> impl Fn(String) -> TufError {
+    let role = role.clone();
+    move |reason| TufError::Malformed { role: role.clone(), reason }
+}
+
+fn threshold(role: &RoleName) -> impl Fn(TooFew) -> TufError {
+    let role = role.clone();
+    move |it| TufError::Threshold {
+        role: role.clone(),
+        valid: it.valid,
+        needed: it.needed,
+        reasons: it.reasons,
+    }
+}
+
+/// Clocks of publishers may run ahead: Notary takes a certificate a day before it starts.
+const CERTIFICATE_LEEWAY: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+/// Certificate names in an error: enough to see whose they are.
+const NAMES_SHOWN: usize = 4;
+/// A GUN has at most 255 characters.
+const NAME_SHOWN: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tuf::testing::{Repository, TestKey, now};
+
+    #[test]
+    fn a_repository_as_docker_makes_it_verifies() {
+        let mut repository = Repository::new("docker.io/acme/base");
+        let digest = repository.tag("targets", "1.4", b"a manifest");
+        repository.delegate("targets/releases", &[TestKey::ed25519("releases")], 1, &[""]);
+        repository.tag("targets/releases", "1.5", b"another manifest");
+        let verified = repository.publish().verify(now()).unwrap();
+        let target = verified.targets.find("1.4").unwrap().unwrap();
+        assert_eq!(hex::encode(target.sha256.unwrap()), digest);
+        assert_eq!(target.length, 10);
+        assert_eq!(verified.targets.find("1.5").unwrap(), None);
+        assert!(verified.delegations[&RoleName::RELEASES].find("1.5").unwrap().is_some());
+        verified.chain.check_expiry(now()).unwrap();
+    }
 }

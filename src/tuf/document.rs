@@ -1,0 +1,194 @@
+//! A file of metadata as it came over the wire: signed bytes and signatures, nothing interpreted.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use sha2::{Digest as _, Sha256};
+
+use super::canonical::{self, Member};
+use super::json::{JsonError, Reader};
+use super::signature::Signature;
+use super::view::{Parsed, View, is_case_variant, pick};
+use super::{RoleName, TufError};
+
+/// A file taken apart. The bytes that get interpreted are the bytes that signatures cover.
+#[derive(Debug)]
+pub(super) struct Document {
+    raw: Vec<u8>,
+    body: Body,
+    digest: [u8; 32],
+    /// Whether the body holds escapes of the wire form.
+    escaped: bool,
+    members: Vec<Member>,
+    signatures: Vec<Signature>,
+}
+
+/// The signed object in canonical form or its wire form.
+#[derive(Debug)]
+enum Body {
+    /// It stands in the file as it was signed.
+    InPlace(Range<usize>),
+    /// The file writes it otherwise.
+    Rewritten(Vec<u8>),
+}
+
+impl Document {
+    /// Takes a file apart. Only the frame around the signed object is looked at.
+    pub(super) fn parse(role: &RoleName, raw: Vec<u8>) -> Result<Self, TufError> {
+        let malformed = |reason: String| TufError::Malformed { role: role.clone(), reason };
+        let frame = Frame::read(&raw).map_err(|it| malformed(it.to_string()))?;
+        let Some(signed) = frame.signed else {
+            return Err(malformed("it has no member `signed`".to_owned()));
+        };
+        let signatures = match &frame.signatures {
+            Some(list) => Signature::parse_list(View::new(list)).map_err(malformed)?,
+            None => Vec::new(),
+        };
+        if signatures.is_empty() {
+            return Err(TufError::NoSignatures { role: role.clone() });
+        }
+        Ok(match signed {
+            Signed::InPlace(scanned) => Self {
+                body: Body::InPlace(scanned.range),
+                digest: scanned.digest,
+                escaped: scanned.escaped,
+                members: scanned.members,
+                signatures,
+                raw,
+            },
+            Signed::Rewritten(body) => Self {
+                digest: Sha256::digest(&body).into(),
+                escaped: false,
+                members: members(&body).map_err(malformed)?,
+                body: Body::Rewritten(body),
+                signatures,
+                raw,
+            },
+        })
+    }
+
+    /// The file as it came.
+    pub(super) fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
+    pub(super) fn signatures(&self) -> &[Signature] {
+        &self.signatures
+    }
+
+    /// The SHA-256 of the signed bytes.
+    pub(super) fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// The signed bytes.
+    pub(super) fn message(&self) -> Cow<'_, [u8]> {
+        let body = self.body();
+        if self.escaped { Cow::Owned(canonical::from_wire(body)) } else { Cow::Borrowed(body) }
+    }
+
+    /// The signed object's bytes, as they are interpreted.
+    fn body(&self) -> &[u8] {
+        match &self.body {
+            Body::InPlace(range) => self.raw.get(range.clone()).unwrap_or_default(),
+            Body::Rewritten(body) => body,
+        }
+    }
+
+    /// The named members of the signed object.
+    pub(super) fn fields<const N: usize>(&self, names: [&str; N]) -> Parsed<[Option<View<'_>>; N]> {
+        let mut fields = [None; N];
+        for member in &self.members {
+            let name = canonical::unescape(self.slice(&member.name));
+            let name = std::str::from_utf8(&name).map_err(|it| it.to_string())?;
+            pick(&names, &mut fields, name, self.view(&member.value))?;
+        }
+        Ok(fields)
+    }
+
+    /// Where a member of the signed object stands, for reading it later.
+    pub(super) fn place(&self, name: &str) -> Option<Range<usize>> {
+        self.members.iter().find(|it| self.slice(&it.name) == name.as_bytes()).map(|it| it.value.clone())
+    }
+
+    /// The value at a place.
+    pub(super) fn view(&self, place: &Range<usize>) -> View<'_> {
+        View::new(self.slice(place))
+    }
+
+    fn slice(&self, range: &Range<usize>) -> &[u8] {
+        match &self.body {
+            Body::InPlace(_) => &self.raw,
+            Body::Rewritten(body) => body,
+        }
+        .get(range.clone())
+        .unwrap_or_default()
+    }
+}
+
+/// The two members of a file that matter.
+struct Frame {
+    signed: Option<Signed>,
+    signatures: Option<Vec<u8>>,
+}
+
+enum Signed {
+    InPlace(canonical::Scanned),
+    Rewritten(Vec<u8>),
+}
+
+impl Frame {
+    fn read(raw: &[u8]) -> Result<Self, JsonError> {
+        let mut frame = Self { signed: None, signatures: None };
+        let mut reader = Reader::new(raw)?;
+        reader.object(|reader, name| {
+            if is_case_variant("signed", &name) || is_case_variant("signatures", &name) {
+                return Err(reader.error(format!("the member {name:?} is a case variant of another")));
+            }
+            let twice = match &*name {
+                "signed" => frame.signed.is_some(),
+                "signatures" => frame.signatures.is_some(),
+                _ => return reader.skip(1),
+            };
+            if twice {
+                return Err(reader.error(format!("the member {name:?} stands twice in the file")));
+            }
+            reader.kind()?;
+            if name == "signed" {
+                frame.signed = Some(read_signed(raw, reader)?);
+            } else {
+                let mut list = Vec::new();
+                canonical::rewrite(reader, &mut list, 1)?;
+                frame.signatures = Some(list);
+            }
+            Ok(())
+        })?;
+        reader.end()?;
+        Ok(frame)
+    }
+}
+
+/// Notary writes canonical bytes, which one pass checks and hashes; anything else is rewritten.
+fn read_signed(raw: &[u8], reader: &mut Reader<'_>) -> Result<Signed, JsonError> {
+    if let Some(scanned) = canonical::scan(raw, reader.position()) {
+        reader.jump(scanned.range.end);
+        return Ok(Signed::InPlace(scanned));
+    }
+    let mut body = Vec::new();
+    let start = reader.clone();
+    canonical::rewrite(reader, &mut body, 0)?;
+    if body.first() != Some(&b'{') {
+        return Err(start.error("`signed` is not an object"));
+    }
+    Ok(Signed::Rewritten(body))
+}
+
+fn members(body: &[u8]) -> Parsed<Vec<Member>> {
+    let mut entries = View::new(body).entries()?;
+    let mut members = Vec::new();
+    while let Some(entry) = entries.next_ranges() {
+        let (name, value) = entry?;
+        members.push(Member { name, value });
+    }
+    Ok(members)
+}
