@@ -1,0 +1,3 @@
+FROM @SIGNED@
+COPY . /src
+RUN ls /src > /said

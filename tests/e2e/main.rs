@@ -1,0 +1,11 @@
+//! trustgate with real parts: docker's engines, notary's trust server, docker's own content trust.
+//!
+//! One binary, one lab. Where an outside program is missing a test says `skipped: … is missing` and passes;
+//! with `TRUSTGATE_REQUIRE_ENGINES=1`, as `make test` sets it, it fails.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod fixtures;
+mod harmless;
+mod hostile;
