@@ -27,7 +27,7 @@ pub fn visible_prefix(text: &str, limit: usize) -> String {
     safe
 }
 
-fn push_visible(safe: &mut String, character: char) {
+pub(crate) fn push_visible(safe: &mut String, character: char) {
     if is_hostile(character) {
         // writing to a string cannot go wrong
         let _ = write!(safe, "\\u{{{:x}}}", u32::from(character));

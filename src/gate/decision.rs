@@ -147,6 +147,31 @@ pub enum WarningCode {
 }
 
 impl WarningCode {
+    /// Every code.
+    pub const ALL: [Self; 6] = [
+        Self::Audit,
+        Self::CachedTimestamp,
+        Self::TagDiffers,
+        Self::TrustCache,
+        Self::TrustDisabled,
+        Self::TrustOnFirstUse,
+    ];
+
+    /// One sentence on what it means, for rule lists.
+    #[must_use]
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::Audit => {
+                "The image is not signed as it should be, and the policy only audits its repository."
+            }
+            Self::CachedTimestamp => "The trust server could not be asked; cached trust data is still valid.",
+            Self::TagDiffers => "The written digest is another than the one that its tag is signed with.",
+            Self::TrustCache => "The trust cache made trouble that did no harm.",
+            Self::TrustDisabled => "Content trust is disabled for this build.",
+            Self::TrustOnFirstUse => "A root was trusted because none was known before.",
+        }
+    }
+
     /// The name: `trust-on-first-use`.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -13,10 +13,14 @@ mod admit;
 mod content;
 mod decide;
 mod decision;
+pub mod diagnose;
+mod excerpt;
 mod explain;
+pub mod json;
 mod nearest;
 mod refusal;
 mod request;
+pub mod sarif;
 mod switch;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
