@@ -12,6 +12,8 @@
 mod admit;
 mod content;
 mod decide;
+#[cfg(test)]
+mod decide_tests;
 mod decision;
 pub mod diagnose;
 mod excerpt;
