@@ -13,24 +13,37 @@
 //! `BuildKit` takes quotes off), `instruction` (stages and what they name),
 //! `scope` (which value an ARG has), `uses` (what each name means).
 
+mod directive;
 mod edit;
 mod error;
+mod flags;
+mod heredoc;
+mod instruction;
+mod lines;
 mod onbuild;
+mod pattern;
 mod pin;
+mod scope;
 mod second_opinion;
 mod source;
 mod uses;
+mod versions;
+mod word;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::image::{Platform, Reference, ReferenceError};
 
+pub use directive::detect_syntax;
 pub use edit::{Edit, literal_edits, rewrite};
 pub use error::{DockerfileError, DockerfileErrorKind};
+pub use lines::SOURCE_LIMIT;
 pub use onbuild::{OnbuildUse, onbuild_uses};
 pub use pin::{PinPlan, Unpinnable, pin_edits};
 pub use second_opinion::{SecondOpinion, second_opinion};
 pub use source::line_and_column;
+pub use word::WordError;
 
 /// Byte offsets into the original file.
 pub type Span = std::ops::Range<usize>;
@@ -41,13 +54,20 @@ pub struct Dockerfile {
     source: String,
     syntax: Option<SyntaxDirective>,
     stages: Vec<Stage>,
+    parsed: instruction::Parsed,
 }
 
 impl Dockerfile {
     /// Reads a Dockerfile by `BuildKit`'s rules.
     pub fn parse(source: &[u8]) -> Result<Self, DockerfileError> {
-        let _ = source;
-        todo!()
+        let text = lines::decode(source)?;
+        let parsed = instruction::read(text)?;
+        Ok(Self {
+            source: text.to_owned(),
+            syntax: detect_syntax(source),
+            stages: parsed.stages.iter().map(|body| body.stage.clone()).collect(),
+            parsed,
+        })
     }
 
     /// The bytes that were read.
@@ -68,31 +88,23 @@ impl Dockerfile {
         &self.stages
     }
 
-    /// The stage that `COPY --from=NAME` finds: any letter case, the last of that name.
-    #[must_use]
-    pub fn stage_named(&self, name: &str) -> Option<usize> {
-        let name = name.to_ascii_lowercase();
-        self.stages.iter().rposition(|stage| stage.name.as_deref() == Some(name.as_str()))
+    /// The stage that a trigger of a base image names, if it names a stage and not an image:
+    /// by number for COPY, else by name in any letter case, the last stage of that name.
+    pub fn stage_of_trigger(&self, name: &OnbuildUse) -> Result<Option<usize>, DockerfileError> {
+        uses::stage_of(&self.parsed, name.kind, &name.written)
+            .map_err(|kind| DockerfileError { span: None, kind })
     }
 
     /// Every place that names an image, a stage or a context, in the order of the file.
     pub fn image_uses(&self, inputs: &BuildInputs) -> Result<Vec<ImageUse>, DockerfileError> {
-        uses::image_uses(self, inputs)
+        uses::image_uses(&self.parsed, inputs)
     }
 
     /// Forms in this file that an older `BuildKit` takes silently, but reads otherwise.
     #[must_use]
     pub fn version_warnings(&self) -> Vec<Notice> {
-        todo!()
+        versions::warnings(&self.source, &self.parsed)
     }
-}
-
-/// Finds the `syntax` directive as `BuildKit` does, also in files that are no Dockerfile:
-/// `# syntax=`, `// syntax=` or the JSON member `syntax`.
-#[must_use]
-pub fn detect_syntax(source: &[u8]) -> Option<SyntaxDirective> {
-    let _ = source;
-    todo!()
 }
 
 /// The frontend that the file asks for.
@@ -212,7 +224,3 @@ pub struct Notice {
     /// What, in one sentence.
     pub message: String,
 }
-
-/// The largest Dockerfile that is read. Real ones have some kilobytes, generated ones some
-/// hundred; `BuildKit` sends the whole file in one message of at most 16 MiB.
-pub const SOURCE_LIMIT: usize = 16 << 20;

@@ -1,0 +1,578 @@
+//! Instructions: which stages there are, what each names, and which ARGs stand before them.
+//!
+//! Checks as much of an instruction's form as `BuildKit` checks before it builds; what the
+//! other words of an instruction mean is no concern of this room.
+
+use super::flags::{self, Flag, Split};
+use super::heredoc::{Heredoc, heredoc, heredocs, reads_differently_unshared};
+use super::lines::Lines;
+use super::onbuild::trigger_names;
+use super::source::{Text, is_separator};
+use super::word::{Budget, Values, Word};
+use super::words::{arguments, json_strings, words};
+use super::{DockerfileError, DockerfileErrorKind, Span, Stage, UseKind};
+
+/// Everything that reading a file finds.
+#[derive(Debug, Clone)]
+pub(super) struct Parsed {
+    pub(super) escape: char,
+    /// ARGs before the first FROM.
+    pub(super) global_args: Vec<GlobalArg>,
+    pub(super) stages: Vec<StageBody>,
+    /// Heredoc bodies, with the lines that end them.
+    pub(super) heredocs: Vec<Span>,
+    /// Instructions whose reading depends on the version, by form.
+    pub(super) oddities: Vec<(Oddity, Span)>,
+}
+
+/// Forms that older `BuildKit`s read otherwise; `versions.rs` explains them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Oddity {
+    /// A heredoc body with a line that names an image.
+    HeredocBody,
+    /// `<< WORD`.
+    HeredocBlank,
+    /// `<<` behind `${x:-…}` in one word.
+    HeredocBehindVariable,
+    /// A flag with an escape character, in a file whose escape character is a backtick.
+    FlagEscape,
+}
+
+/// One `NAME` or `NAME=default` of an ARG before the first FROM.
+#[derive(Debug, Clone)]
+pub(super) struct GlobalArg {
+    pub(super) key: String,
+    pub(super) value: Option<Text>,
+    /// The whole word.
+    pub(super) word: Text,
+    /// The whole instruction.
+    pub(super) instruction: Span,
+}
+
+/// A FROM and what follows it.
+#[derive(Debug, Clone)]
+pub(super) struct StageBody {
+    pub(super) stage: Stage,
+    pub(super) base: Text,
+    pub(super) platform: Option<String>,
+    pub(super) names: Vec<NameSite>,
+    /// What its ONBUILD triggers name.
+    pub(super) triggers: Vec<NameSite>,
+    /// ARGs inside the stage: a name, and its place.
+    pub(super) args: Vec<(String, Span)>,
+}
+
+/// A place that names an image or a stage without variables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NameSite {
+    pub(super) kind: UseKind,
+    pub(super) written: String,
+    pub(super) span: Span,
+    /// What must follow a replacement, see [`flags::Value::closing`].
+    pub(super) closing: String,
+}
+
+/// Reads a whole file.
+pub(super) fn read(source: &str) -> Result<Parsed, DockerfileError> {
+    let mut lines = Lines::new(source);
+    let mut reader = Reader {
+        parsed: Parsed {
+            escape: lines.escape(),
+            global_args: Vec::new(),
+            stages: Vec::new(),
+            heredocs: Vec::new(),
+            oddities: Vec::new(),
+        },
+        names: 0,
+    };
+    let mut is_first = true;
+    while lines.advance()? {
+        is_first = false;
+        reader.parsed.escape = lines.escape();
+        reader.instruction(source, &mut lines)?;
+    }
+    let kind = match (is_first, reader.parsed.stages.is_empty()) {
+        (true, _) => DockerfileErrorKind::NoInstructions,
+        (false, true) => DockerfileErrorKind::NoStages,
+        (false, false) => return Ok(reader.parsed),
+    };
+    Err(DockerfileError { span: None, kind })
+}
+
+/// What one instruction line is, and what it names.
+pub(super) struct Command {
+    pub(super) keyword: Keyword,
+    pub(super) split: Split,
+    pub(super) names: Vec<NameSite>,
+    /// Heredocs may follow the line.
+    takes_heredocs: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keyword {
+    Add,
+    Arg,
+    Cmd,
+    Copy,
+    Entrypoint,
+    Env,
+    Expose,
+    From,
+    Healthcheck,
+    Label,
+    Maintainer,
+    Onbuild,
+    Run,
+    Shell,
+    StopSignal,
+    User,
+    Volume,
+    Workdir,
+}
+
+impl Keyword {
+    fn named(word: &str) -> Option<Self> {
+        KEYWORDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, keyword)| *keyword)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        KEYWORDS.iter().find(|(_, keyword)| *keyword == self).map_or("", |(name, _)| name)
+    }
+
+    /// The flags it takes; `None` where `BuildKit` looks at none.
+    fn flags(self) -> Option<&'static [(&'static str, FlagKind)]> {
+        use FlagKind::{List, Switch, Text};
+        Some(match self {
+            Self::Add => &[
+                ("chown", Text),
+                ("chmod", Text),
+                ("link", Switch),
+                ("keep-git-dir", Switch),
+                ("checksum", Text),
+                ("unpack", Switch),
+                ("exclude", List),
+            ],
+            Self::Copy => &[
+                ("chown", Text),
+                ("from", Text),
+                ("chmod", Text),
+                ("link", Switch),
+                ("exclude", List),
+                ("parents", Switch),
+            ],
+            Self::From => &[("platform", Text)],
+            Self::Run => &[("mount", List), ("network", Text), ("security", Text), ("device", List)],
+            Self::Healthcheck => &[
+                ("interval", Text),
+                ("timeout", Text),
+                ("start-period", Text),
+                ("start-interval", Text),
+                ("retries", Text),
+            ],
+            Self::Arg | Self::StopSignal => return None,
+            _ => &[],
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FlagKind {
+    Switch,
+    Text,
+    List,
+}
+
+/// Reads an instruction line; the places in the result are those of the source.
+pub(super) fn command(line: &Text, escape: char, is_trigger: bool) -> Result<Command, DockerfileErrorKind> {
+    let split = flags::split(line, escape)?;
+    let text = line.as_str();
+    let word = text.get(split.keyword.clone()).unwrap_or_default();
+    let Some(keyword) = Keyword::named(word) else {
+        return Err(DockerfileErrorKind::UnknownInstruction { name: shorten(word) });
+    };
+    let arguments = text.get(split.arguments.clone()).unwrap_or_default();
+    let is_json = check_arguments(keyword, arguments, escape)?;
+    let ignores_flags = keyword == Keyword::Healthcheck && arguments.eq_ignore_ascii_case("none");
+    if !ignores_flags {
+        check_flags(keyword, &split.flags)?;
+    }
+    let names = match keyword {
+        Keyword::Copy => copy_names(line, &split.flags, escape, is_trigger)?,
+        Keyword::Run => mount_names(line, &split.flags, is_trigger)?,
+        _ => Vec::new(),
+    };
+    let takes_heredocs = matches!(keyword, Keyword::Add | Keyword::Copy | Keyword::Run) && !is_json;
+    Ok(Command { keyword, split, names, takes_heredocs })
+}
+
+impl Command {
+    /// The heredocs that follow its line.
+    pub(super) fn heredocs(&self, line: &str) -> Result<Vec<Heredoc>, DockerfileErrorKind> {
+        if self.takes_heredocs && line.contains("<<") { Ok(heredocs(line)?) } else { Ok(Vec::new()) }
+    }
+}
+
+struct Reader {
+    parsed: Parsed,
+    names: usize,
+}
+
+impl Reader {
+    fn instruction(&mut self, source: &str, lines: &mut Lines<'_>) -> Result<(), DockerfileError> {
+        let span = lines.span();
+        let at = |kind| DockerfileError { span: Some(span.clone()), kind };
+        let line = lines.line();
+        let escape = lines.escape();
+        let mut command = command(line, escape, false).map_err(&at)?;
+        if escape != '\\' && command.split.flags.iter().any(|flag| flag.has_escape) {
+            self.parsed.oddities.push((Oddity::FlagEscape, span.clone()));
+        }
+        let arguments = command.split.arguments.clone();
+        let is_onbuild = command.keyword == Keyword::Onbuild;
+        if is_onbuild {
+            let keyword_end = command.split.keyword.end;
+            command = self.trigger(&line.slice(arguments.clone()), escape).map_err(&at)?;
+            command.split.keyword.end = keyword_end;
+        }
+        self.count(command.names.len()).map_err(&at)?;
+        let found = command.heredocs(line.as_str()).map_err(&at)?;
+        if command.takes_heredocs && line.as_str().contains("<<") && reads_differently_unshared(line.as_str())
+        {
+            self.parsed.oddities.push((Oddity::HeredocBehindVariable, span.clone()));
+        }
+        if is_onbuild {
+            let text = line.as_str().get(arguments.start..).unwrap_or_default().to_owned();
+            self.stage("ONBUILD").map_err(&at)?.triggers.extend(command.names.iter().cloned());
+            let bodies = self.heredoc_bodies(source, lines, &found)?;
+            return check_trigger(text, &command.names, &found, &bodies).map_err(at);
+        }
+        match command.keyword {
+            Keyword::From => self.from(line, &command.split, &span).map_err(&at)?,
+            Keyword::Arg => self.arg(&line.slice(arguments), escape, &span).map_err(&at)?,
+            keyword => self.stage(keyword.name()).map_err(&at)?.names.append(&mut command.names),
+        }
+        self.heredoc_bodies(source, lines, &found)?;
+        Ok(())
+    }
+
+    fn trigger(&mut self, line: &Text, escape: char) -> Result<Command, DockerfileErrorKind> {
+        let command = command(line, escape, true)?;
+        match command.keyword {
+            Keyword::Onbuild | Keyword::Maintainer | Keyword::From => {
+                Err(DockerfileErrorKind::Trigger { instruction: command.keyword.name() })
+            }
+            _ => Ok(command),
+        }
+    }
+
+    fn from(&mut self, line: &Text, split: &Split, span: &Span) -> Result<(), DockerfileErrorKind> {
+        self.count(1)?;
+        let words: Vec<Span> = arguments(line.as_str(), split.arguments.clone()).collect();
+        let text = |range: &Span| line.as_str().get(range.clone()).unwrap_or_default();
+        let (base, name) = match words.as_slice() {
+            [base] => (base, None),
+            [base, keyword, name] if text(keyword).eq_ignore_ascii_case("as") => {
+                (base, Some(stage_name(text(name))?))
+            }
+            _ => return Err(DockerfileErrorKind::FromArguments),
+        };
+        let platform = split.flags.iter().find(|flag| flag.name() == "platform");
+        self.parsed.stages.push(StageBody {
+            stage: Stage { index: self.parsed.stages.len(), name, span: span.clone() },
+            base: line.slice(base.clone()),
+            platform: platform.and_then(Flag::value).filter(|value| !value.is_empty()).map(str::to_owned),
+            names: Vec::new(),
+            triggers: Vec::new(),
+            args: Vec::new(),
+        });
+        Ok(())
+    }
+
+    fn arg(&mut self, line: &Text, escape: char, span: &Span) -> Result<(), DockerfileErrorKind> {
+        for range in words(line.as_str(), escape) {
+            self.count(1)?;
+            let word = line.slice(range);
+            let (key, value) = match word.as_str().split_once('=') {
+                Some((key, _)) => (key, Some(word.slice(key.len() + 1..word.as_str().len()))),
+                None => (word.as_str(), None),
+            };
+            let key = key.to_owned();
+            match self.parsed.stages.last_mut() {
+                Some(stage) => stage.args.push((key, word.whole_span())),
+                None => {
+                    self.parsed.global_args.push(GlobalArg { key, value, word, instruction: span.clone() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn stage(&mut self, instruction: &'static str) -> Result<&mut StageBody, DockerfileErrorKind> {
+        self.parsed.stages.last_mut().ok_or(DockerfileErrorKind::BeforeFrom { instruction })
+    }
+
+    fn count(&mut self, more: usize) -> Result<(), DockerfileErrorKind> {
+        self.names += more;
+        if self.names > NAME_LIMIT {
+            return Err(DockerfileErrorKind::TooManyNames { limit: NAME_LIMIT });
+        }
+        Ok(())
+    }
+
+    /// Reads the bodies of an instruction's heredocs; says what stands in each.
+    fn heredoc_bodies(
+        &mut self,
+        source: &str,
+        lines: &mut Lines<'_>,
+        found: &[Heredoc],
+    ) -> Result<Vec<String>, DockerfileError> {
+        let mut bodies = Vec::new();
+        for heredoc in found {
+            let body = lines.heredoc_body(heredoc)?;
+            let text = source.get(body.clone()).unwrap_or_default();
+            let end_line = text.trim_end_matches(['\r', '\n']).rfind('\n').map_or(0, |at| at + 1);
+            let text = text.get(..end_line).unwrap_or_default();
+            if heredoc.has_blank {
+                self.parsed.oddities.push((Oddity::HeredocBlank, lines.span()));
+            }
+            if text.lines().any(looks_like_a_name) {
+                self.parsed.oddities.push((Oddity::HeredocBody, body.clone()));
+            }
+            self.parsed.heredocs.push(body);
+            bodies.push(text.to_owned());
+        }
+        Ok(bodies)
+    }
+}
+
+/// A build that fires the trigger reads its text anew, with the default escape character;
+/// both readings must agree.
+fn check_trigger(
+    mut text: String,
+    names: &[NameSite],
+    found: &[Heredoc],
+    bodies: &[String],
+) -> Result<(), DockerfileErrorKind> {
+    for (heredoc, body) in found.iter().zip(bodies) {
+        text.push('\n');
+        text.push_str(body);
+        text.push_str(&heredoc.name);
+    }
+    let again = trigger_names(&text).map_err(|error| error.kind)?;
+    let agree = again.len() == names.len()
+        && again.iter().zip(names).all(|(a, b)| (a.kind, &a.written) == (b.kind, &b.written));
+    if agree { Ok(()) } else { Err(DockerfileErrorKind::TriggerReadTwice) }
+}
+
+fn copy_names(
+    line: &Text,
+    flags: &[Flag],
+    escape: char,
+    is_trigger: bool,
+) -> Result<Vec<NameSite>, DockerfileErrorKind> {
+    let Some(flag) = flags.iter().find(|flag| flag.name() == "from") else { return Ok(Vec::new()) };
+    let value = flag.whole_value()?;
+    if value.text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let expanded = Word::parse(&value.text, escape)?.evaluate(
+        &Values::new(),
+        &mut std::collections::BTreeSet::new(),
+        &mut Budget::new(),
+    )?;
+    if expanded != value.text {
+        return Err(DockerfileErrorKind::NoVariables { instruction: "COPY --from" });
+    }
+    let kind = if is_trigger { UseKind::OnbuildCopyFrom } else { UseKind::CopyFrom };
+    Ok(vec![site(kind, line, value)])
+}
+
+/// A mount without `from` counts as one from `scratch`, where a stage can have that name.
+fn mount_names(line: &Text, flags: &[Flag], is_trigger: bool) -> Result<Vec<NameSite>, DockerfileErrorKind> {
+    let kind = if is_trigger { UseKind::OnbuildMountFrom } else { UseKind::MountFrom };
+    let mut names = Vec::new();
+    for flag in flags.iter().filter(|flag| flag.name() == "mount") {
+        let value = match flag.field("from")? {
+            Some(value) if !value.text.is_empty() => value,
+            _ => flags::Value { text: String::new(), raw: 0..0, closing: String::new() },
+        };
+        if value.text.find('$').is_some_and(|at| at + 1 != value.text.len()) {
+            return Err(DockerfileErrorKind::NoVariables { instruction: "RUN --mount" });
+        }
+        names.push(site(kind, line, value));
+    }
+    Ok(names)
+}
+
+fn site(kind: UseKind, line: &Text, value: flags::Value) -> NameSite {
+    NameSite { kind, written: value.text, span: line.span(value.raw), closing: value.closing }
+}
+
+fn stage_name(word: &str) -> Result<String, DockerfileErrorKind> {
+    let name = word.to_ascii_lowercase();
+    let is_name = name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    if is_name { Ok(name) } else { Err(DockerfileErrorKind::StageName { name: shorten(word) }) }
+}
+
+fn check_flags(keyword: Keyword, flags: &[Flag]) -> Result<(), DockerfileErrorKind> {
+    let Some(known) = keyword.flags() else { return Ok(()) };
+    let mut seen: Vec<&str> = Vec::new();
+    let instruction = keyword.name();
+    for flag in flags {
+        let name = flag.name();
+        let Some((known_name, kind)) = known.iter().find(|(known, _)| *known == name) else {
+            return Err(DockerfileErrorKind::UnknownFlag { instruction, flag: shorten(name) });
+        };
+        if *kind != FlagKind::List {
+            if seen.contains(known_name) {
+                return Err(DockerfileErrorKind::DuplicateFlag { instruction, flag: known_name });
+            }
+            seen.push(known_name);
+        }
+        let is_well = match (kind, flag.value()) {
+            (FlagKind::Switch, None) => true,
+            (FlagKind::Switch, Some(value)) => {
+                value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false")
+            }
+            (FlagKind::Text | FlagKind::List, value) => value.is_some(),
+        };
+        if !is_well {
+            return Err(DockerfileErrorKind::FlagValue { instruction, flag: known_name });
+        }
+    }
+    Ok(())
+}
+
+/// Checks the number and form of arguments; says whether they are a JSON array.
+fn check_arguments(keyword: Keyword, text: &str, escape: char) -> Result<bool, DockerfileErrorKind> {
+    let wrong = |expected| Err(DockerfileErrorKind::Arguments { instruction: keyword.name(), expected });
+    match keyword {
+        Keyword::Add | Keyword::Copy => {
+            let json = json_strings(text)?;
+            let arguments = match &json {
+                Some(strings) => strings.clone(),
+                None => arguments(text, 0..text.len()).collect(),
+            };
+            let Some(destination) = arguments.last().filter(|_| arguments.len() >= 2) else {
+                return wrong("a source and a destination");
+            };
+            let destination = text.get(destination.clone()).unwrap_or_default();
+            if matches!(heredoc(destination), Ok(Some(_))) {
+                return wrong("a destination that is no heredoc");
+            }
+            Ok(json.is_some())
+        }
+        Keyword::Run | Keyword::Cmd | Keyword::Entrypoint => Ok(json_strings(text)?.is_some()),
+        Keyword::Shell => match json_strings(text)? {
+            Some(strings) if !strings.is_empty() => Ok(true),
+            _ => wrong("a JSON array of at least one string"),
+        },
+        Keyword::Volume => match json_strings(text)? {
+            Some(strings) if strings.is_empty() => wrong("at least one argument"),
+            None if text.is_empty() => wrong("at least one argument"),
+            json => Ok(json.is_some()),
+        },
+        Keyword::Arg => match words(text, escape).first() {
+            None => wrong("at least one argument"),
+            Some(_) if words(text, escape).iter().any(|word| is_blank_key(text, word)) => {
+                wrong("a name before the `=`")
+            }
+            Some(_) => Ok(false),
+        },
+        Keyword::Env | Keyword::Label => check_pairs(keyword, text, escape),
+        Keyword::Healthcheck => {
+            match arguments(text, 0..text.len()).next() {
+                Some(word)
+                    if text.get(word.clone()).is_some_and(|word| word.eq_ignore_ascii_case("none")) =>
+                {
+                    if word.len() == text.len() { Ok(false) } else { wrong("nothing behind NONE") }
+                }
+                Some(word)
+                    if text.get(word.clone()).is_some_and(|word| word.eq_ignore_ascii_case("cmd"))
+                        && word.len() < text.len() =>
+                {
+                    Ok(false)
+                }
+                _ => wrong("NONE, or CMD and a command"),
+            }
+        }
+        Keyword::From => Ok(false),
+        Keyword::Expose
+        | Keyword::Maintainer
+        | Keyword::Onbuild
+        | Keyword::StopSignal
+        | Keyword::User
+        | Keyword::Workdir => {
+            if text.is_empty() {
+                wrong("an argument")
+            } else {
+                Ok(false)
+            }
+        }
+    }
+}
+
+fn check_pairs(keyword: Keyword, text: &str, escape: char) -> Result<bool, DockerfileErrorKind> {
+    let wrong = |expected| Err(DockerfileErrorKind::Arguments { instruction: keyword.name(), expected });
+    let words = words(text, escape);
+    let has_equals = |word: &Span| text.get(word.clone()).is_some_and(|word| word.contains('='));
+    match words.first() {
+        None => wrong("at least one argument"),
+        Some(first) if !has_equals(first) => {
+            if text.bytes().any(is_separator) {
+                Ok(false)
+            } else {
+                wrong("a name and a value")
+            }
+        }
+        Some(_) if !words.iter().all(has_equals) => wrong("`name=value` in every word"),
+        Some(_) if words.iter().any(|word| is_blank_key(text, word)) => wrong("a name before the `=`"),
+        Some(_) => Ok(false),
+    }
+}
+
+fn is_blank_key(text: &str, word: &Span) -> bool {
+    text.get(word.clone()).is_some_and(|word| word.starts_with('='))
+}
+
+/// Whether a reader without heredocs could take this line of a body for one that names an image.
+fn looks_like_a_name(line: &str) -> bool {
+    let line = line.trim_start();
+    let first = line.split(|c: char| c.is_whitespace()).next().unwrap_or_default();
+    first.eq_ignore_ascii_case("from") || line.contains("from=")
+}
+
+/// A word of the file, short enough for a message.
+fn shorten(word: &str) -> String {
+    if word.chars().count() <= QUOTED_LIMIT {
+        return word.to_owned();
+    }
+    word.chars().take(QUOTED_LIMIT).chain(['…']).collect()
+}
+
+/// Stages, ARGs and names of images, all together. The largest generated files have some
+/// thousand; each costs a few hundred bytes for as long as the file is held.
+pub(super) const NAME_LIMIT: usize = 100_000;
+/// Messages quote words of the file up to this length.
+const QUOTED_LIMIT: usize = 60;
+const KEYWORDS: [(&str, Keyword); 18] = [
+    ("RUN", Keyword::Run),
+    ("COPY", Keyword::Copy),
+    ("ENV", Keyword::Env),
+    ("FROM", Keyword::From),
+    ("ARG", Keyword::Arg),
+    ("LABEL", Keyword::Label),
+    ("WORKDIR", Keyword::Workdir),
+    ("CMD", Keyword::Cmd),
+    ("ENTRYPOINT", Keyword::Entrypoint),
+    ("EXPOSE", Keyword::Expose),
+    ("USER", Keyword::User),
+    ("ADD", Keyword::Add),
+    ("VOLUME", Keyword::Volume),
+    ("SHELL", Keyword::Shell),
+    ("HEALTHCHECK", Keyword::Healthcheck),
+    ("ONBUILD", Keyword::Onbuild),
+    ("STOPSIGNAL", Keyword::StopSignal),
+    ("MAINTAINER", Keyword::Maintainer),
+];
