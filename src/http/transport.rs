@@ -1,71 +1,236 @@
 //! Requests without credentials: connections, limits, and what a peer can do wrong with them.
+//!
+//! Knows hosts and bytes; redirects, tokens and what a status means are the client's.
 
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How the client connects; everything that it takes from its surroundings comes in here.
-#[derive(Clone, Debug)]
-pub struct HttpOptions {
-    /// How the client names itself.
-    pub user_agent: String,
-    /// Docker's folder (`$DOCKER_CONFIG`): `config.json` with credentials, `tls/<host[:port]>`
-    /// with CA files (`*.crt`) and client certificates (`*.cert` beside `*.key`).
-    pub config_dir: Option<PathBuf>,
-    /// More folders that hold `<host[:port]>` folders, such as `/etc/trustgate/tls`.
-    pub tls_dirs: Vec<PathBuf>,
-    /// The value of `SSL_CERT_FILE`: the only CA bundle, in place of the system's.
-    pub certificate_file: Option<PathBuf>,
-    /// Where the system's CA bundle may be; the first that exists counts. With none, the
-    /// compiled-in Mozilla roots do.
-    pub certificate_bundles: Vec<PathBuf>,
-    /// Whether proxies come from the environment.
-    pub proxies: Proxies,
-    /// How long to wait.
-    pub timeouts: Timeouts,
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderValue};
+use rustls::RootCertStore;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use url::Url;
+
+use super::error::shown;
+use super::options::Proxies;
+use super::{HttpError, HttpOptions, Secret, tls};
+
+/// The connections of one client.
+pub(super) struct Transport {
+    options: HttpOptions,
+    roots: RootCertStore,
+    hosts: Mutex<HashMap<String, Arc<Host>>>,
 }
 
-impl HttpOptions {
-    /// The system's bundles, proxies from the environment, usual timeouts, no docker folder.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            user_agent: concat!("trustgate/", env!("CARGO_PKG_VERSION")).to_owned(),
-            config_dir: None,
-            tls_dirs: Vec::new(),
-            certificate_file: None,
-            certificate_bundles: super::tls::SYSTEM_BUNDLES.iter().map(PathBuf::from).collect(),
-            proxies: Proxies::Environment,
-            timeouts: Timeouts {
-                connect: Duration::from_secs(15),
-                idle: Duration::from_secs(30),
-                total: Duration::from_secs(180),
-            },
+/// One request, as it goes over the wire.
+pub(super) struct Outgoing<'a> {
+    pub(super) url: &'a Url,
+    pub(super) method: Method<'a>,
+    pub(super) authorization: Option<&'a Secret>,
+    /// The most bytes of a successful answer.
+    pub(super) limit: usize,
+}
+
+pub(super) enum Method<'a> {
+    Get,
+    PostForm(&'a [(&'a str, &'a str)]),
+}
+
+/// One answer, whatever its status; the body of an unsuccessful one is only its beginning.
+pub(super) struct Incoming {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+impl Transport {
+    pub(super) fn new(options: HttpOptions) -> Result<Self, HttpError> {
+        let roots = tls::system_roots(&options)?;
+        Ok(Self { options, roots, hosts: Mutex::default() })
+    }
+
+    pub(super) fn options(&self) -> &HttpOptions {
+        &self.options
+    }
+
+    /// Sends one request and reads its answer.
+    pub(super) async fn send(&self, request: Outgoing<'_>) -> Result<Incoming, HttpError> {
+        let host = self.host(request.url)?;
+        let lane = host.lanes.enter().await;
+        let result = exchange(&host, request).await;
+        drop(lane);
+        result
+    }
+
+    /// The connections of the URL's host; made when it is first asked for.
+    fn host(&self, url: &Url) -> Result<Arc<Host>, HttpError> {
+        let refused = |reason: &str| HttpError::Url { url: shown(url), reason: reason.to_owned() };
+        if url.scheme() != "https" {
+            return Err(refused("is not an https URL"));
+        }
+        let (Some(name), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+            return Err(refused("names no host"));
+        };
+        // `..` would leave the folder of certificates.
+        if name.split('.').all(str::is_empty) {
+            return Err(refused("names no host"));
+        }
+        let key = format!("{name}:{port}");
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(host) = hosts.get(&key) {
+            return Ok(Arc::clone(host));
+        }
+        let folders = tls::host_folders(&self.options, name, port);
+        let config = tls::client_config(&self.roots, &folders)?;
+        let client = self.connections(config).map_err(|error| refused(&format!("can't be read: {error}")))?;
+        let host = Arc::new(Host { client, lanes: Lanes::new() });
+        hosts.insert(key, Arc::clone(&host));
+        Ok(host)
+    }
+
+    fn connections(&self, config: rustls::ClientConfig) -> Result<reqwest::Client, reqwest::Error> {
+        let timeouts = &self.options.timeouts;
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(config)
+            .https_only(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .user_agent(&self.options.user_agent)
+            .connect_timeout(timeouts.connect)
+            .read_timeout(timeouts.idle)
+            .pool_max_idle_per_host(LANE_LIMIT)
+            .http2_max_header_list_size(HEADER_LIMIT);
+        if self.options.proxies == Proxies::None {
+            builder = builder.no_proxy();
+        }
+        builder.build()
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+struct Host {
+    client: reqwest::Client,
+    lanes: Lanes,
+}
+
+/// How many requests go to one host at the same time.
+///
+/// HTTP/2 carries any number on one connection, and a near server answers the next request sooner
+/// than a second TLS handshake takes. Only where an answer takes long is another HTTP/1.1
+/// connection worth its price: each request that has waited for [`PATIENCE`] adds a lane.
+struct Lanes {
+    free: Semaphore,
+    count: AtomicUsize,
+    multiplexed: AtomicBool,
+}
+
+impl Lanes {
+    fn new() -> Self {
+        Self { free: Semaphore::new(1), count: AtomicUsize::new(1), multiplexed: AtomicBool::new(false) }
+    }
+
+    async fn enter(&self) -> Option<SemaphorePermit<'_>> {
+        if self.multiplexed.load(Ordering::Relaxed) {
+            return None;
+        }
+        let permit = if let Ok(permit) = tokio::time::timeout(PATIENCE, self.free.acquire()).await {
+            permit.ok()
+        } else {
+            let grown = |count| (count < LANE_LIMIT).then_some(count + 1);
+            if self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown).is_ok() {
+                self.free.add_permits(1);
+            }
+            self.free.acquire().await.ok()
+        };
+        // The answer that freed the lane may have shown that none is needed.
+        if self.multiplexed.load(Ordering::Relaxed) { None } else { permit }
+    }
+}
+
+async fn exchange(host: &Host, request: Outgoing<'_>) -> Result<Incoming, HttpError> {
+    let Outgoing { url, method, authorization, limit } = request;
+    let mut builder = match method {
+        Method::Get => host.client.get(url.clone()),
+        Method::PostForm(form) => host.client.post(url.clone()).form(form),
+    };
+    if let Some(secret) = authorization {
+        let mut value = HeaderValue::from_str(secret.expose()).map_err(|_| HttpError::Unauthorized {
+            url: shown(url),
+            reason: "the credentials hold characters that no header can carry".to_owned(),
+        })?;
+        value.set_sensitive(true);
+        builder = builder.header(AUTHORIZATION, value);
+    }
+    let mut response = builder.send().await.map_err(|error| HttpError::from_transport(&error, url, 0))?;
+    if response.version() == reqwest::Version::HTTP_2 {
+        host.lanes.multiplexed.store(true, Ordering::Relaxed);
+    }
+    let status = response.status();
+    let headers = std::mem::take(response.headers_mut());
+    let body = if status.is_success() {
+        whole_body(&mut response, &headers, url, limit).await?
+    } else {
+        beginning_of_body(&mut response).await
+    };
+    Ok(Incoming { status: status.as_u16(), headers, body })
+}
+
+async fn whole_body(
+    response: &mut reqwest::Response,
+    headers: &HeaderMap,
+    url: &Url,
+    limit: usize,
+) -> Result<Vec<u8>, HttpError> {
+    if let Some(encoding) = headers.get(CONTENT_ENCODING).filter(|value| *value != "identity") {
+        let encoding = super::error::excerpt(&String::from_utf8_lossy(encoding.as_bytes()));
+        return Err(HttpError::Encoding { url: shown(url), encoding });
+    }
+    let too_large =
+        || HttpError::TooLarge { url: shown(url), limit: u64::try_from(limit).unwrap_or(u64::MAX) };
+    let announced =
+        usize::try_from(response.content_length().unwrap_or_default()).map_err(|_| too_large())?;
+    if announced > limit {
+        return Err(too_large());
+    }
+    // What a server announces is only a hint: memory is taken for bytes that came.
+    let mut body = Vec::with_capacity(announced.min(CAPACITY_LIMIT));
+    loop {
+        let received = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        match response.chunk().await.map_err(|error| HttpError::from_transport(&error, url, received))? {
+            Some(chunk) if body.len().saturating_add(chunk.len()) <= limit => body.extend_from_slice(&chunk),
+            Some(_) => return Err(too_large()),
+            None => return Ok(body),
         }
     }
 }
 
-impl Default for HttpOptions {
-    fn default() -> Self {
-        Self::new()
+/// Enough of an error's body to show its message; what goes wrong here is of no interest.
+async fn beginning_of_body(response: &mut reqwest::Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = ERROR_BODY_LIMIT.saturating_sub(body.len());
+        body.extend(chunk.iter().take(room));
+        if room <= chunk.len() {
+            break;
+        }
     }
+    body
 }
 
-/// Where proxies come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proxies {
-    /// `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`.
-    Environment,
-    /// Every connection is direct.
-    None,
-}
-
-/// How long the client waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// For a connection, TLS and proxy included.
-    pub connect: Duration,
-    /// For the next bytes of an answer.
-    pub idle: Duration,
-    /// For a whole answer, with redirects and tokens.
-    pub total: Duration,
-}
+/// A loopback or LAN server has answered by then, one across an ocean has not begun to.
+const PATIENCE: Duration = Duration::from_millis(5);
+/// More connections than this to one host are a burden to it.
+const LANE_LIMIT: usize = 16;
+/// Servers' heads have about one kilobyte.
+const HEADER_LIMIT: u32 = 64 << 10;
+/// The most memory that an announced length takes before its bytes came.
+const CAPACITY_LIMIT: usize = 1 << 20;
+/// Notary's and docker's error bodies have less than one kilobyte.
+const ERROR_BODY_LIMIT: usize = 4 << 10;

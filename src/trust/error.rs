@@ -88,8 +88,8 @@ pub enum TrustError {
         /// What does not hold.
         source: TufError,
     },
-    /// The server has trust data of this repository, but a file that it names is missing.
-    #[error("`{server}` has trust data for `{gun}`, but its `{role}` metadata is missing")]
+    /// A file of the repository is missing on the server.
+    #[error("`{server}` does not have the `{role}` metadata of `{gun}`")]
     MissingRole {
         /// The repository.
         gun: Gun,
@@ -117,6 +117,20 @@ pub enum TrustError {
         server: String,
         /// Why not.
         source: HttpError,
+    },
+    /// The server could not be reached, and the cached timestamp is of no use any more.
+    #[error(
+        "the trust server of `{gun}` can't be reached ({reason}), nor can the cached data be used: {cached}"
+    )]
+    StaleCache {
+        /// The repository.
+        gun: Gun,
+        /// The trust server.
+        server: String,
+        /// Why the server could not be read.
+        reason: String,
+        /// What is wrong with the cached timestamp.
+        cached: String,
     },
     /// The server wants credentials, or refuses those that docker has.
     #[error("access to the trust data of `{gun}` was refused: {source}")]
@@ -172,11 +186,12 @@ impl TrustError {
             | Self::NotReleased { .. }
             | Self::MissingSigner { .. }
             | Self::NoDigest { .. }
-            | Self::Metadata { .. }
-            | Self::StaleForbidden { .. } => REFUSED,
+            | Self::Metadata { .. } => REFUSED,
             Self::MissingRole { .. }
             | Self::NotMetadata { .. }
             | Self::Unreachable { .. }
+            | Self::StaleCache { .. }
+            | Self::StaleForbidden { .. }
             | Self::Unauthorized { .. }
             | Self::Cache { .. }
             | Self::Server(_)
@@ -214,6 +229,9 @@ impl TrustError {
             }
             Self::Unreachable { source, .. } => unreachable_help(source),
             Self::Unauthorized { registry, .. } => vec![format!("log in: docker login {registry}")],
+            Self::StaleCache { .. } => {
+                vec!["check the address of the trust server, the network and the proxy settings".to_owned()]
+            }
             Self::StaleForbidden { .. } => {
                 vec![
                     "try again when the trust server answers, or leave out the demand for fresh data"

@@ -11,6 +11,7 @@ mod lookup;
 mod reader;
 mod refresh;
 mod remote;
+mod repository;
 mod server;
 mod target;
 mod terms;
