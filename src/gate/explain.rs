@@ -67,6 +67,11 @@ pub(super) fn trust_error(reference: &Reference, error: &TrustError, now: Option
             Refusal::new(RefusalCode::UnreachableServer, &unverified, &source.to_string())
                 .note(&server_note(server))
         }
+        TrustError::StaleCache { server, reason, cached, .. } => {
+            Refusal::new(RefusalCode::UnreachableServer, &unverified, reason)
+                .note(&format!("the cached timestamp can't be used: {cached}"))
+                .note(&server_note(server))
+        }
         TrustError::Unauthorized { source, .. } => {
             Refusal::new(RefusalCode::Unauthorized, &unverified, &source.to_string())
         }

@@ -380,5 +380,5 @@ const REPOSITORY_ADMIN: &str = "Repo Admin";
 const WALK_LIMIT: usize = 64;
 /// Tags that one digest is looked for under; an image has a few.
 const CANDIDATE_LIMIT: usize = 64;
-/// Enough to see what one mistyped; a repository may have 100,000.
-const SIGNED_TAG_LIMIT: usize = 20;
+/// Enough to find what one mistyped; a repository may have 100,000.
+const SIGNED_TAG_LIMIT: usize = 1_000;

@@ -15,7 +15,6 @@ use super::cache::{CachedFile, Start, Stored};
 use super::remote::{Remote, RemoteError};
 use super::repository::{Account, Repository};
 use super::{Cache, Freshness, TrustError};
-use crate::http::HttpError;
 use crate::tuf::{
     FileMeta, ROOT_LIMIT, RoleName, RootChain, RootPins, SNAPSHOT_LIMIT, Snapshot, TARGETS_LIMIT,
     TIMESTAMP_LIMIT, Targets, Timestamp, Trusted, TufError, Version, peek_version, signed_version,
