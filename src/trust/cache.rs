@@ -183,6 +183,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::tuf::testing::{TestKey, sign};
 
     fn cache() -> (tempfile::TempDir, Cache, Gun) {
         let folder = tempfile::tempdir().unwrap();
@@ -191,8 +192,8 @@ mod tests {
     }
 
     fn timestamp(version: u64) -> Vec<u8> {
-        format!("{{\"signed\":{{\"_type\":\"Timestamp\",\"version\":{version}}},\"signatures\":[]}}")
-            .into_bytes()
+        let signed = serde_json::json!({"_type": "Timestamp", "version": version});
+        sign(&signed, &[TestKey::p256("timestamp")])
     }
 
     #[test]
@@ -292,7 +293,7 @@ mod tests {
             }
         });
         let newest = CachedFile::Content(timestamp(8));
-        assert_eq!(cache.read(&gun, &RoleName::TIMESTAMP, 100), newest);
-        assert_eq!(cache.read(&gun, &RoleName::SNAPSHOT, 100), newest);
+        assert_eq!(cache.read(&gun, &RoleName::TIMESTAMP, 1_000), newest);
+        assert_eq!(cache.read(&gun, &RoleName::SNAPSHOT, 1_000), newest);
     }
 }
