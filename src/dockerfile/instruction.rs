@@ -21,6 +21,8 @@ pub(super) struct Parsed {
     pub(super) stages: Vec<StageBody>,
     /// Heredoc bodies, with the lines that end them.
     pub(super) heredocs: Vec<Span>,
+    /// Instructions of several lines, in a file whose escape character is a backtick.
+    pub(super) backtick_lines: Vec<Span>,
     /// Instructions whose reading depends on the version, by form.
     pub(super) oddities: Vec<(Oddity, Span)>,
 }
@@ -58,8 +60,8 @@ pub(super) struct StageBody {
     pub(super) names: Vec<NameSite>,
     /// What its ONBUILD triggers name.
     pub(super) triggers: Vec<NameSite>,
-    /// ARGs inside the stage: a name, and its place.
-    pub(super) args: Vec<(String, Span)>,
+    /// ARGs inside the stage that take the value of the ARG before the first FROM.
+    pub(super) bare_args: Vec<String>,
 }
 
 /// A place that names an image or a stage without variables.
@@ -81,6 +83,7 @@ pub(super) fn read(source: &str) -> Result<Parsed, DockerfileError> {
             global_args: Vec::new(),
             stages: Vec::new(),
             heredocs: Vec::new(),
+            backtick_lines: Vec::new(),
             oddities: Vec::new(),
         },
         names: 0,
@@ -224,6 +227,9 @@ impl Reader {
         let line = lines.line();
         let escape = lines.escape();
         let mut command = command(line, escape, false).map_err(&at)?;
+        if escape == '`' && !line.is_whole() && command.keyword != Keyword::From {
+            self.parsed.backtick_lines.push(span.clone());
+        }
         if escape != '\\' && command.split.flags.iter().any(|flag| flag.has_escape) {
             self.parsed.oddities.push((Oddity::FlagEscape, span.clone()));
         }
@@ -283,7 +289,7 @@ impl Reader {
             platform: platform.and_then(Flag::value).filter(|value| !value.is_empty()).map(str::to_owned),
             names: Vec::new(),
             triggers: Vec::new(),
-            args: Vec::new(),
+            bare_args: Vec::new(),
         });
         Ok(())
     }
@@ -298,7 +304,8 @@ impl Reader {
             };
             let key = key.to_owned();
             match self.parsed.stages.last_mut() {
-                Some(stage) => stage.args.push((key, word.whole_span())),
+                Some(stage) if value.is_none() => stage.bare_args.push(key),
+                Some(_) => {}
                 None => {
                     self.parsed.global_args.push(GlobalArg { key, value, word, instruction: span.clone() });
                 }
