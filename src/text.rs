@@ -13,6 +13,12 @@ pub fn visible(text: &str) -> String {
     safe
 }
 
+/// The same for a text that may have several lines, which stay lines.
+#[must_use]
+pub fn visible_lines(text: &str) -> String {
+    text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
+}
+
 /// The same, cut after `limit` characters of the text, with `…` where something is missing.
 #[must_use]
 pub fn visible_prefix(text: &str, limit: usize) -> String {
@@ -56,6 +62,11 @@ mod tests {
         assert_eq!(visible("a\u{1b}]0;x\u{7}b"), "a\\u{1b}]0;x\\u{7}b");
         assert_eq!(visible("\u{202e}gnp\u{2066}\u{9b}2J\u{2028}"), "\\u{202e}gnp\\u{2066}\\u{9b}2J\\u{2028}");
         assert_eq!(visible("grün 漢字 é 🦀"), "grün 漢字 é 🦀");
+    }
+
+    #[test]
+    fn only_line_feeds_stay_lines() {
+        assert_eq!(visible_lines("a\nb\r\nc"), "a\nb\\u{d}\nc");
     }
 
     #[test]

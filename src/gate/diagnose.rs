@@ -11,7 +11,7 @@ use super::decision::{Report, Warning};
 use super::excerpt::excerpt;
 use super::refusal::Refusal;
 use super::request::Origin;
-use crate::text::{visible, visible_prefix};
+use crate::text::{visible, visible_lines, visible_prefix};
 
 /// The files that requests point into, by the names that their origins use.
 #[derive(Clone, Debug, Default)]
@@ -83,7 +83,7 @@ pub fn refusal(refusal: &Refusal, origin: Option<&Origin>, sources: &Sources<'_>
         group = group.element(Level::HELP.message(visible(help)));
     }
     group = group.element(Level::NOTE.no_name().message(format!("code: {}", refusal.code)));
-    renderer(style).render(&[group])
+    render(group, style)
 }
 
 /// One warning, with its place.
@@ -93,9 +93,9 @@ pub fn warning(warning: &Warning, origin: Option<&Origin>, sources: &Sources<'_>
     let group = Group::with_title(Level::WARNING.primary_title(title.as_str()));
     let mut group = place(group, origin, "", sources, AnnotationKind::Primary);
     for note in &warning.notes {
-        group = group.element(Level::NOTE.no_name().message(visible(note)));
+        group = group.element(Level::NOTE.no_name().message(visible_lines(note)));
     }
-    renderer(style).render(&[group])
+    render(group, style)
 }
 
 fn place<'a>(
@@ -106,7 +106,7 @@ fn place<'a>(
     kind: AnnotationKind,
 ) -> Group<'a> {
     let label = visible(label);
-    let (path, element) = match origin {
+    let (path, detail) = match origin {
         Some(Origin::Dockerfile { file, span }) => {
             if let Some(source) = sources.find(file) {
                 let shown = excerpt(source, span);
@@ -130,17 +130,26 @@ fn place<'a>(
     if !path.is_empty() {
         group = group.element(Place::path(path));
     }
-    for note in element.into_iter().chain((!label.is_empty()).then_some(label)) {
+    for note in detail.into_iter().chain((!label.is_empty()).then_some(label)) {
         group = group.element(Element::from(Level::NOTE.no_name().message(note)));
     }
     group
 }
 
-fn renderer(style: Style) -> Renderer {
-    match style {
+fn render(group: Group<'_>, style: Style) -> String {
+    let renderer = match style {
         Style::Plain => Renderer::plain(),
         Style::Colored => Renderer::styled(),
-    }
+    };
+    let text = renderer.render(&[group]);
+    // the place has a line of its own, because its column is the file's and not the excerpt's;
+    // the renderer takes the excerpt for another file then and puts `:::` between them
+    let lines: Vec<&str> = text.lines().filter(|line| !is_separator(line)).collect();
+    lines.join("\n")
+}
+
+fn is_separator(line: &str) -> bool {
+    anstream::adapter::strip_str(line).to_string().trim() == ":::"
 }
 
 fn push(text: &mut String, item: &str) {

@@ -6,6 +6,7 @@ use super::nearest::nearest_tags;
 use super::refusal::{Refusal, RefusalCode};
 use crate::image::{Gun, Reference};
 use crate::policy::{DisableForbidden, PolicyError};
+use crate::text::visible;
 use crate::trust::{SignedTarget, TrustError};
 use crate::tuf::TufError;
 
@@ -173,13 +174,9 @@ pub(super) fn disable_forbidden(error: &DisableForbidden) -> Refusal {
 }
 
 /// The lines that pin a repository's root in a policy.
-pub(super) fn pin_snippet(gun: &Gun, root_key_ids: &[String]) -> Vec<String> {
-    let keys: Vec<String> = root_key_ids.iter().map(|key| format!("\"{key}\"")).collect();
-    vec![
-        "[[repository]]".to_owned(),
-        format!("pattern = \"{gun}\""),
-        format!("root-keys = [{}]", keys.join(", ")),
-    ]
+pub(super) fn pin_snippet(gun: &Gun, root_key_ids: &[String]) -> String {
+    let keys: Vec<String> = root_key_ids.iter().map(|key| format!("\"{}\"", visible(key))).collect();
+    format!("[[repository]]\npattern = \"{gun}\"\nroot-keys = [{}]", keys.join(", "))
 }
 
 fn metadata_code(error: &TufError) -> RefusalCode {

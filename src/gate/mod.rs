@@ -16,6 +16,8 @@ mod decide;
 mod decide_tests;
 mod decision;
 pub mod diagnose;
+#[cfg(test)]
+mod diagnose_tests;
 mod excerpt;
 mod explain;
 pub mod json;

@@ -222,7 +222,32 @@ impl Serialize for RefusalCode {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    #[test]
+    fn every_code_has_its_own_paragraph_in_the_documents() {
+        let document = include_str!("../../docs/refusals.md");
+        let mut names = BTreeSet::new();
+        for code in RefusalCode::ALL {
+            assert!(names.insert(code.name()), "{code} twice");
+            let heading = format!("## `{code}`\n\n");
+            let paragraph = document.split_once(&heading).map(|(_, rest)| rest);
+            let paragraph = paragraph.unwrap_or_else(|| panic!("no paragraph on {code}"));
+            let paragraph = paragraph.split("\n## ").next().unwrap_or_default();
+            assert!(paragraph.len() > 120, "the paragraph on {code} says too little");
+            let exit = format!("Exit code {}.", code.exit().code());
+            assert!(
+                paragraph.split_whitespace().collect::<Vec<_>>().join(" ").contains(&exit),
+                "the paragraph on {code} lacks `{exit}`"
+            );
+        }
+        let headings = document.lines().filter_map(|line| line.strip_prefix("## `"));
+        for heading in headings {
+            assert!(names.contains(heading.trim_end_matches('`')), "{heading} is no code");
+        }
+    }
 
     #[test]
     fn control_characters_do_not_reach_the_terminal() {

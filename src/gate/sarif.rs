@@ -10,7 +10,7 @@ use super::diagnose::Sources;
 use super::refusal::{Refusal, RefusalCode};
 use super::request::Origin;
 use crate::dockerfile::{Span, line_and_column};
-use crate::text::visible;
+use crate::text::{visible, visible_lines};
 
 /// One finding, where it comes from anything else than a report: `pin --check` has such.
 #[derive(Clone, Debug)]
@@ -116,7 +116,7 @@ fn result(
     origin: Option<&Origin>,
     sources: &Sources<'_>,
 ) -> Value {
-    let lines: Vec<String> = lines.iter().map(|line| visible(line)).collect();
+    let lines: Vec<String> = lines.iter().map(|line| visible_lines(line)).collect();
     let mut result = json!({
         "ruleId": rule,
         "level": level,

@@ -55,8 +55,8 @@ fn first_use(target: &SignedTarget) -> Option<Warning> {
     }
     let mut notes: Vec<String> =
         target.root_key_ids.iter().map(|key| visible(&format!("root key: {key}"))).collect();
-    notes.push("check it with the publisher, then pin it in a policy:".to_owned());
-    notes.extend(pin_snippet(&target.gun, &target.root_key_ids).iter().map(|line| visible(line)));
+    let snippet = pin_snippet(&target.gun, &target.root_key_ids);
+    notes.push(format!("check it with the publisher, then pin it in a policy:\n{snippet}"));
     Some(Warning {
         code: WarningCode::TrustOnFirstUse,
         message: format!("the root of {} was trusted on first use", target.gun),
