@@ -61,12 +61,11 @@ lint: ## formatting, clippy, documentation, shell scripts; warnings are errors
 	shellcheck -x $$(grep -lE '^#!/bin/(ba)?sh' scripts/* .ci/*)
 
 fuzz: ## fuzzes each target of fuzz/ for FUZZ_SECONDS
-	@scripts/deps build
+	@scripts/deps build fuzz
 	@scripts/fuzz $(FUZZ_SECONDS)
 
 bench: release ## measures, and writes BENCHMARKS.md
-	@scripts/deps lab trixie bench
-	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --example forward-frontend --target $(TRIPLE)
+	@scripts/deps lab
 	@scripts/bench $(RELEASE)
 
 clean-lab: ## removes the engines that deps fetched
