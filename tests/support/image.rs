@@ -111,24 +111,23 @@ impl Lab {
         )
     }
 
-    /// The frontend's image, in the registry.
+    /// The frontend's image, in the registry, made as `make image` makes it.
     pub(crate) fn frontend(&self) -> &Image {
         self.workshop().frontend.get_or_init(|| {
             let program = frontend_program();
-            let mut recipe =
-                Recipe { dockerfile: "FROM scratch\n".to_owned(), files: Vec::new(), busybox: false };
-            recipe = recipe.with_file("/usr/bin/trustgate-frontend", &read(&program));
+            let stage = tempfile::tempdir().expect("a temporary folder");
+            install(&program, stage.path(), Path::new("/usr/bin/trustgate-frontend"));
+            install(Path::new(CA_BUNDLE), stage.path(), Path::new(CA_BUNDLE));
+            std::fs::create_dir_all(stage.path().join("etc/trustgate")).expect("a folder");
             // A static program has none; the development build brings its libraries along.
             for library in libraries(&program) {
-                recipe = recipe.with_file(&library.display().to_string(), &read(&library));
+                install(&library, stage.path(), &library);
             }
-            recipe = recipe
-                .with_line(&format!(
-                    "LABEL moby.buildkit.frontend.caps=\"{}\"",
-                    FRONTEND_CAPABILITIES.join(",")
-                ))
-                .with_line("ENTRYPOINT [\"/usr/bin/trustgate-frontend\"]");
-            self.push_unsigned("trustgate/frontend:test", &recipe)
+            let mut command = Engine::Bookworm.builder(self);
+            command.args(["build", "--tag", &self.reference(FRONTEND_NAME), "--file"]);
+            command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("image/Dockerfile")).arg(stage.path());
+            succeed(command);
+            self.push(Engine::Bookworm, FRONTEND_NAME, &[])
         })
     }
 
@@ -199,7 +198,14 @@ pub(crate) fn frontend_program() -> PathBuf {
         .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_trustgate-frontend")), PathBuf::from)
 }
 
-fn libraries(program: &Path) -> Vec<PathBuf> {
+fn install(file: &Path, stage: &Path, path: &Path) {
+    let target = stage.join(path.strip_prefix("/").expect("an absolute path"));
+    std::fs::create_dir_all(target.parent().expect("a folder above")).expect("a folder");
+    std::fs::copy(file, &target).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+}
+
+/// The shared libraries that this program needs, its loader too.
+pub(crate) fn libraries(program: &Path) -> Vec<PathBuf> {
     let output = Command::new("ldd").arg(program).output().expect("ldd starts");
     String::from_utf8_lossy(&output.stdout)
         .lines()
@@ -220,13 +226,9 @@ fn read(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// What `image/Dockerfile` declares, in its order.
-pub(crate) const FRONTEND_CAPABILITIES: [&str; 4] = [
-    "moby.buildkit.frontend.inputs",
-    "moby.buildkit.frontend.subrequests",
-    "moby.buildkit.frontend.contexts",
-    "moby.buildkit.frontend.gitquerystring",
-];
+const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+const FRONTEND_NAME: &str = "trustgate/frontend:test";
 
 /// `sha256:` and 64 digits.
 const DIGEST_LENGTH: usize = 71;

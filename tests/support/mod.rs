@@ -12,4 +12,4 @@ pub(crate) mod table;
 
 pub(crate) use engine::Engine;
 pub(crate) use image::Image;
-pub(crate) use lab::{Lab, lab};
+pub(crate) use lab::{Lab, lab, skip};
