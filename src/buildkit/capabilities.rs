@@ -45,16 +45,10 @@ pub enum LlbCapability {
     SourcePolicy,
     /// Came with 0.14, as did messages of 16 MiB, for which there is no capability.
     ReplaceExistingPaths,
-    /// `.git` kept in a git checkout.
-    GitKeepDirectory,
-    /// Git submodules can be left out, from 0.24 on.
-    GitSkipSubmodules,
-    /// A git checksum, from 0.22 on.
-    GitChecksum,
+    /// A transfer can be told to compare no metadata, from 0.9 on.
+    LocalDiffer,
     /// File times of a git checkout, from 0.29 on.
     GitModificationTime,
-    /// A git commit can be fetched by itself, from 0.30 on.
-    GitFetchByCommit,
 }
 
 impl LlbCapability {
@@ -63,11 +57,8 @@ impl LlbCapability {
             Self::FileOperations => "file.base",
             Self::SourcePolicy => "source.policy",
             Self::ReplaceExistingPaths => "file.copy.alwaysreplaceexistingdestpaths",
-            Self::GitKeepDirectory => "source.git.keepgitdir",
-            Self::GitSkipSubmodules => "source.git.skipsubmodules",
-            Self::GitChecksum => "source.git.checksum",
+            Self::LocalDiffer => "source.local.differ",
             Self::GitModificationTime => "source.git.mtime",
-            Self::GitFetchByCommit => "source.git.fetchbycommit",
         }
     }
 }

@@ -36,6 +36,8 @@ pub struct Local<'a> {
     pub follow_paths: &'a [String],
     /// Keeps transfers of the same directory with other paths apart in the daemon's cache.
     pub shared_key_hint: &'a str,
+    /// Whether the daemon can be told not to compare metadata, which makes small transfers quicker.
+    pub differ_none: bool,
     /// What the build's output calls it.
     pub title: &'a str,
 }
@@ -62,8 +64,10 @@ impl Graph {
         let mut attributes = BTreeMap::from([
             ("local.followpaths".to_owned(), json!(local.follow_paths).to_string()),
             ("local.sharedkeyhint".to_owned(), local.shared_key_hint.to_owned()),
-            ("local.differ".to_owned(), "none".to_owned()),
         ]);
+        if local.differ_none {
+            attributes.insert("local.differ".to_owned(), "none".to_owned());
+        }
         let mut caps = vec!["source.local", "source.local.followpaths", "source.local.sharedkeyhint"];
         if local.session.is_empty() {
             attributes.insert("local.unique".to_owned(), local.shared_key_hint.to_owned());
@@ -223,6 +227,14 @@ impl Graph {
         self.operations.push(bytes);
         self
     }
+}
+
+/// The operation that makes a definition's result, if the definition can be read.
+#[must_use]
+pub fn head(definition: &[u8]) -> Option<String> {
+    let definition = pb::Definition::decode(definition).ok()?;
+    let terminal = pb::Op::decode(definition.def.last()?.as_slice()).ok()?;
+    Some(terminal.inputs.into_iter().next()?.digest)
 }
 
 /// The identity of an operation: the digest of its bytes.

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 
 use prost::Message;
 
-pub use self::source::{Source, SourceKind};
+pub use self::source::{Source, SourceKind, place};
 use self::wire::{Field, WireError};
 use crate::buildkit::llb::operation_digest;
 use crate::buildkit::proto::pb;
@@ -35,6 +35,8 @@ pub struct Allowed {
     pub any_image: bool,
     /// Digests of images from the client's own OCI layouts that were let in.
     pub layouts: BTreeSet<Digest>,
+    /// Whether bare blobs may enter, which nobody can have signed.
+    pub blobs: bool,
 }
 
 /// Every source of a definition. Fails on whatever this program cannot name.
@@ -86,6 +88,13 @@ impl Allowed {
         match &source.kind {
             // What the build's own author hands over or fetches; no image by itself.
             SourceKind::Local { .. } | SourceKind::Git { .. } | SourceKind::Http { .. } => Ok(()),
+            SourceKind::Blob { locator } => {
+                if self.any_image || self.blobs {
+                    Ok(())
+                } else {
+                    Err(AuditError::Blob { identifier: locator.clone() })
+                }
+            }
             SourceKind::Layout { digest, .. } => {
                 if self.any_image || self.layouts.contains(digest) {
                     Ok(())

@@ -42,6 +42,11 @@ pub enum SourceKind {
         /// Where it is fetched from.
         remote: String,
     },
+    /// One blob of a registry or of an OCI layout, which carries no signature.
+    Blob {
+        /// Where it is.
+        locator: String,
+    },
     /// A URL.
     Http {
         /// The URL.
@@ -80,6 +85,25 @@ impl Source {
     #[must_use]
     pub fn is_image(&self) -> bool {
         matches!(self.kind, SourceKind::Image { .. })
+    }
+
+    /// Whether a checksum or a full commit fixes the content.
+    #[must_use]
+    pub fn is_fixed(&self) -> bool {
+        match &self.kind {
+            SourceKind::Image { reference } => reference.digest().is_some(),
+            SourceKind::Layout { .. } | SourceKind::Blob { .. } => true,
+            SourceKind::Local { .. } => false,
+            SourceKind::Http { .. } => {
+                self.attributes.get("http.checksum").is_some_and(|sum| !sum.is_empty())
+            }
+            SourceKind::Git { .. } => {
+                let reference = self.identifier.split_once('#').map_or("", |(_, fragment)| fragment);
+                let reference = reference.split_once(':').map_or(reference, |(reference, _)| reference);
+                is_commit(reference)
+                    || self.attributes.get("git.checksum").is_some_and(|checksum| is_commit(checksum))
+            }
+        }
     }
 
     /// The identifiers under which a daemon may look this source up in a source policy: the
@@ -149,7 +173,7 @@ fn kind(identifier: &str, attributes: &BTreeMap<String, String>) -> Result<Sourc
         }
         "git" => {
             if let Some(bundle) = attributes.get("git.bundle") {
-                return Err(AuditError::Blob { identifier: bundle.clone() });
+                return Ok(SourceKind::Blob { locator: bundle.clone() });
             }
             only(identifier, attributes, GIT_ATTRIBUTES)?;
             let remote = attributes.get("git.fullurl").map_or(name, String::as_str);
@@ -199,8 +223,9 @@ fn prefixed(identifier: &str, attributes: &BTreeMap<String, String>, prefix: &st
     }
 }
 
-/// Host and path of a git remote in one form, whether it was a URL or `user@host:path`.
-fn place(remote: &str) -> String {
+/// Host and path of a git remote, without scheme, user or fragment, in one form, whether it was a URL or `user@host:path`.
+#[must_use]
+pub fn place(remote: &str) -> String {
     let remote = remote.split_once('#').map_or(remote, |(place, _)| place);
     let rest = remote.split_once("://").map_or(remote, |(_, rest)| rest);
     let (host, path) = match rest.find(['/', ':']) {
@@ -219,6 +244,11 @@ fn place(remote: &str) -> String {
         .filter(|part| !part.is_empty() && *part != ".")
         .collect();
     if path.is_empty() { host.to_owned() } else { format!("{host}/{}", path.join("/")) }
+}
+
+/// A whole commit name, SHA-1 or SHA-256.
+fn is_commit(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Whether `:digits/` follows, a port.

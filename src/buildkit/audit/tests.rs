@@ -14,6 +14,7 @@ fn allowed() -> Allowed {
         unpinned: BTreeSet::from(["docker.io/acme/exempt:1".to_owned()]),
         any_image: false,
         layouts: BTreeSet::from([digest('b')]),
+        blobs: false,
     }
 }
 
