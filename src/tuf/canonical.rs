@@ -243,11 +243,12 @@ impl<'a> Scan<'a> {
         self.at += 1;
         let start = self.at;
         loop {
+            let rest = self.text.get(self.at..)?;
+            self.at += rest.iter().position(|it| matches!(it, b'"' | b'\\' | 0..=0x1f))?;
             match self.peek()? {
                 b'"' => break,
                 b'\\' => self.escape()?,
-                0..=0x1f => return None,
-                _ => self.at += 1,
+                _ => return None,
             }
         }
         let range = start..self.at;
@@ -479,3 +480,205 @@ const INTEGER_LIMIT: u64 = 1 << 53;
 const MEMBER_LIMIT: usize = 64;
 /// Half of what a small processor's first cache holds.
 const HASH_BLOCK: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn canonical(text: &str) -> String {
+        String::from_utf8(canonicalize(text.as_bytes()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn documents_as_go_canonicalises_them() {
+        for (text, expected) in [
+            ("{}", "{}"),
+            (" [ ] ", "[]"),
+            (r#"{"b":1,"a":2}"#, r#"{"a":2,"b":1}"#),
+            // By bytes: the shorter name first, capitals before small letters, beyond ASCII last.
+            (r#"{"a!":1,"a":2,"B":3,"é":4,"z":5}"#, r#"{"B":3,"a":2,"a!":1,"z":5,"é":4}"#),
+            (r#"{"\ud83d\ude00":1,"\uffee":2}"#, "{\"\u{ffee}\":2,\"\u{1f600}\":1}"),
+            (r#""\u00e9\/\u003c\u0026""#, r#""é/<&""#),
+            (r#""\t\n\u0000""#, "\"\t\n\0\""),
+            (r#""\"\\""#, r#""\"\\""#),
+            ("\"e\u{301}\"", "\"e\u{301}\""),
+            ("1.0", "1"),
+            ("1e3", "1000"),
+            ("-0", "0"),
+            ("-0.0", "0"),
+            ("9007199254740992", "9007199254740992"),
+            ("-9007199254740992", "-9007199254740992"),
+            ("[1 , null,true , false,\"\"]", "[1,null,true,false,\"\"]"),
+            (r#"{"a":{"d":[{"z":1,"y":2}],"c":3}}"#, r#"{"a":{"c":3,"d":[{"y":2,"z":1}]}}"#),
+        ] {
+            assert_eq!(canonical(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn documents_without_canonical_form() {
+        for (text, reason) in [
+            (r#"{"a":1,"a":1}"#, "twice"),
+            (r#"{"a":1,"\u0061":1}"#, "twice"),
+            (r#"[{"b":1,"a":1,"b":2}]"#, "twice"),
+            ("1.5", "fraction"),
+            ("1e-1", "fraction"),
+            ("9007199254740993", "beyond 2^53"),
+            ("18446744073709551616", "beyond 2^53"),
+            ("1e300", "beyond 2^53"),
+            ("1e999", "beyond 2^53"),
+            ("NaN", "a value"),
+            (r#""\ud800""#, "surrogate"),
+            ("{} {}", "behind the end"),
+            ("", "ends"),
+        ] {
+            let error = canonicalize(text.as_bytes()).unwrap_err();
+            assert!(error.reason.contains(reason), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn only_wire_form_is_scanned_in_place() {
+        for text in [r#"{"a":1,"b":[true,null],"c":{"d":"\"\\\u003c\u2028<é"}}"#, "{}", r#"{"a":-1,"b":0}"#]
+        {
+            assert!(scan(text.as_bytes(), 0).is_some(), "{text}");
+        }
+        for text in [
+            r#"{"b":1,"a":2}"#,
+            r#"{"a":1,"a":2}"#,
+            r#"{ "a":1}"#,
+            r#"{"a" :1}"#,
+            r#"{"a": 1}"#,
+            r#"{"a":1 }"#,
+            r#"{"a":1.0}"#,
+            r#"{"a":01}"#,
+            r#"{"a":-0}"#,
+            r#"{"a":-}"#,
+            r#"{"a":9007199254740993}"#,
+            r#"{"a":"\u003C"}"#,
+            r#"{"a":"\/"}"#,
+            r#"{"a":"\n"}"#,
+            "{\"a\":\"\n\"}",
+            r#"{"a":"\u0061"}"#,
+            r#"{"a":tru}"#,
+            r#"{"a":[1,]}"#,
+            r#"{"a":[1 ,2]}"#,
+            r#"{"a":1,}"#,
+            "[]",
+            "1",
+            "",
+            "{",
+            r#"{"a""#,
+            r#"{"a":"#,
+            r#"{"a":"b"#,
+            r#"{"\u003c":1,"\u0026":2}"#,
+            r#"{"\u003c":1,"<":2}"#,
+        ] {
+            assert!(scan(text.as_bytes(), 0).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_object_of_many_members_is_left_to_the_other_reader() {
+        let members = |count: usize| {
+            let members: serde_json::Map<_, _> = (0..count).map(|it| (it.to_string(), json!(it))).collect();
+            to_vec(&Value::Object(members)).unwrap()
+        };
+        assert!(scan(&members(MEMBER_LIMIT), 0).is_some());
+        assert!(scan(&members(MEMBER_LIMIT + 1), 0).is_none());
+    }
+
+    #[test]
+    fn numbers_of_our_own_are_integers() {
+        assert_eq!(to_vec(&json!({"a": [1, -2]})).unwrap(), br#"{"a":[1,-2]}"#);
+        assert!(to_vec(&json!(0.5)).is_err());
+        assert!(to_vec(&json!(u64::MAX)).is_err());
+    }
+
+    fn text() -> impl Strategy<Value = String> {
+        // The characters that some rule is about, more often than chance would have them.
+        let special = prop::sample::select(vec![
+            "\"", "\\", "<", ">", "&", "\u{2028}", "\u{2029}", "\u{2027}", "\\u003c", "e\u{301}", "/", "a",
+            "A",
+        ]);
+        prop::collection::vec(
+            prop_oneof![special.prop_map(str::to_owned), any::<char>().prop_map(String::from)],
+            0..6,
+        )
+        .prop_map(|it| it.concat())
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let integer = -(1_i64 << 53)..=(1_i64 << 53);
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            integer.prop_map(Value::from),
+            text().prop_map(Value::from)
+        ];
+        leaf.prop_recursive(5, 64, 8, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::btree_map(text(), inner, 0..6)
+                    .prop_map(|it| Value::Object(it.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn object() -> impl Strategy<Value = Value> {
+        prop::collection::btree_map(text(), value(), 0..6)
+            .prop_map(|it| Value::Object(it.into_iter().collect()))
+    }
+
+    fn has_control(value: &Value) -> bool {
+        value.to_string().contains("\\u00")
+            || value.to_string().contains("\\n")
+            || canonical_bytes(value).iter().any(|it| *it < 0x20)
+    }
+
+    fn canonical_bytes(value: &Value) -> Vec<u8> {
+        to_vec(value).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn every_way_of_writing_a_document_has_one_canonical_form(value in value()) {
+            let expected = canonical_bytes(&value);
+            prop_assert_eq!(&canonicalize(value.to_string().as_bytes()).unwrap(), &expected);
+            prop_assert_eq!(&canonicalize(&serde_json::to_vec_pretty(&value).unwrap()).unwrap(), &expected);
+            if !has_control(&value) {
+                prop_assert_eq!(&canonicalize(&expected).unwrap(), &expected);
+                prop_assert_eq!(&canonicalize(&to_wire(&expected)).unwrap(), &expected);
+            }
+        }
+
+        #[test]
+        fn the_pass_in_place_and_the_rewriting_agree(value in object()) {
+            prop_assume!(!has_control(&value));
+            let canonical = canonical_bytes(&value);
+            let wire = to_wire(&canonical);
+            let scanned = scan(&wire, 0).unwrap();
+            prop_assert_eq!(scanned.range, 0..wire.len());
+            prop_assert_eq!(scanned.digest, <[u8; 32]>::from(Sha256::digest(&canonical)));
+            prop_assert_eq!(scanned.escaped, wire != canonical);
+            prop_assert_eq!(from_wire(&wire), canonical);
+            let members = value.as_object().unwrap();
+            prop_assert_eq!(scanned.members.len(), members.len());
+            for (member, (name, value)) in scanned.members.iter().zip(members) {
+                prop_assert_eq!(&*unescape(&wire[member.name.clone()]), name.as_bytes());
+                prop_assert_eq!(from_wire(&wire[member.value.clone()]), canonical_bytes(value));
+            }
+        }
+
+        #[test]
+        fn whatever_is_scanned_in_place_is_its_own_canonical_form(text in r#"\{("a"|"b"|"\\\\u003c"|[:,\[\]{}0-9 "-]|null){0,12}\}"#) {
+            if let Some(scanned) = scan(text.as_bytes(), 0) {
+                let rewritten = canonicalize(&text.as_bytes()[scanned.range.clone()]).unwrap();
+                prop_assert_eq!(from_wire(&text.as_bytes()[scanned.range]), rewritten);
+            }
+        }
+    }
+}

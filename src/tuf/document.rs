@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use sha2::{Digest as _, Sha256};
 
-use super::canonical::{self, Member};
+use super::canonical::{self, Member, Scanned};
 use super::json::{JsonError, Reader};
 use super::signature::Signature;
 use super::view::{Parsed, View, is_case_variant, pick};
@@ -35,36 +35,14 @@ enum Body {
 impl Document {
     /// Takes a file apart. Only the frame around the signed object is looked at.
     pub(super) fn parse(role: &RoleName, raw: Vec<u8>) -> Result<Self, TufError> {
-        let malformed = |reason: String| TufError::Malformed { role: role.clone(), reason };
-        let frame = Frame::read(&raw).map_err(|it| malformed(it.to_string()))?;
-        let Some(signed) = frame.signed else {
-            return Err(malformed("it has no member `signed`".to_owned()));
-        };
-        let signatures = match &frame.signatures {
-            Some(list) => Signature::parse_list(View::new(list)).map_err(malformed)?,
-            None => Vec::new(),
-        };
-        if signatures.is_empty() {
-            return Err(TufError::NoSignatures { role: role.clone() });
-        }
-        Ok(match signed {
-            Signed::InPlace(scanned) => Self {
-                body: Body::InPlace(scanned.range),
-                digest: scanned.digest,
-                escaped: scanned.escaped,
-                members: scanned.members,
-                signatures,
-                raw,
-            },
-            Signed::Rewritten(body) => Self {
-                digest: Sha256::digest(&body).into(),
-                escaped: false,
-                members: members(&body).map_err(malformed)?,
-                body: Body::Rewritten(body),
-                signatures,
-                raw,
-            },
-        })
+        let frame = Frame::read(role, &raw)?;
+        Ok(Self::new(raw, frame))
+    }
+
+    /// The file and what was found in it.
+    pub(super) fn new(raw: Vec<u8>, frame: Frame) -> Self {
+        let Frame { body, digest, escaped, members, signatures } = frame;
+        Self { raw, body, digest, escaped, members, signatures }
     }
 
     /// The file as it came.
@@ -126,28 +104,68 @@ impl Document {
     }
 }
 
+/// What is found in a file, by one pass over its bytes.
+#[derive(Debug)]
+pub(super) struct Frame {
+    body: Body,
+    digest: [u8; 32],
+    escaped: bool,
+    members: Vec<Member>,
+    signatures: Vec<Signature>,
+}
+
+impl Frame {
+    /// Finds the signed object and the signatures.
+    pub(super) fn read(role: &RoleName, raw: &[u8]) -> Result<Self, TufError> {
+        let malformed = |reason: String| TufError::Malformed { role: role.clone(), reason };
+        let parts = Parts::read(raw).map_err(|it| malformed(it.to_string()))?;
+        let Some(signed) = parts.signed else {
+            return Err(malformed("it has no member `signed`".to_owned()));
+        };
+        let signatures = match &parts.signatures {
+            Some(list) => Signature::parse_list(View::new(list)).map_err(malformed)?,
+            None => Vec::new(),
+        };
+        if signatures.is_empty() {
+            return Err(TufError::NoSignatures { role: role.clone() });
+        }
+        Ok(match signed {
+            Signed::InPlace(Scanned { range, digest, escaped, members }) => {
+                Self { body: Body::InPlace(range), digest, escaped, members, signatures }
+            }
+            Signed::Rewritten(body) => Self {
+                digest: Sha256::digest(&body).into(),
+                escaped: false,
+                members: members(&body).map_err(malformed)?,
+                body: Body::Rewritten(body),
+                signatures,
+            },
+        })
+    }
+}
+
 /// The two members of a file that matter.
-struct Frame {
+struct Parts {
     signed: Option<Signed>,
     signatures: Option<Vec<u8>>,
 }
 
 enum Signed {
-    InPlace(canonical::Scanned),
+    InPlace(Scanned),
     Rewritten(Vec<u8>),
 }
 
-impl Frame {
+impl Parts {
     fn read(raw: &[u8]) -> Result<Self, JsonError> {
-        let mut frame = Self { signed: None, signatures: None };
+        let mut parts = Self { signed: None, signatures: None };
         let mut reader = Reader::new(raw)?;
         reader.object(|reader, name| {
             if is_case_variant("signed", &name) || is_case_variant("signatures", &name) {
                 return Err(reader.error(format!("the member {name:?} is a case variant of another")));
             }
             let twice = match &*name {
-                "signed" => frame.signed.is_some(),
-                "signatures" => frame.signatures.is_some(),
+                "signed" => parts.signed.is_some(),
+                "signatures" => parts.signatures.is_some(),
                 _ => return reader.skip(1),
             };
             if twice {
@@ -155,16 +173,16 @@ impl Frame {
             }
             reader.kind()?;
             if name == "signed" {
-                frame.signed = Some(read_signed(raw, reader)?);
+                parts.signed = Some(read_signed(raw, reader)?);
             } else {
                 let mut list = Vec::new();
                 canonical::rewrite(reader, &mut list, 1)?;
-                frame.signatures = Some(list);
+                parts.signatures = Some(list);
             }
             Ok(())
         })?;
         reader.end()?;
-        Ok(frame)
+        Ok(parts)
     }
 }
 

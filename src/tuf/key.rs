@@ -275,3 +275,63 @@ const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 /// Notary's minimum.
 const RSA_BITS: usize = 2048;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tuf::testing::{TestCertificate, TestKey, now};
+
+    /// A key that docker 28.2.2 made, and the ID that it gave it.
+    #[test]
+    fn the_id_of_a_key_of_docker() {
+        let public = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAENPXTWZP3+N7XhcmXuqsmJo1Qvuw+R2TQqH+9l274ahtI+/IW0GXmW5bLdtPq+eVdkb/hwF5Uon5hGlU8nsBZmw==";
+        let key = PublicKey::new(KeyType::Ecdsa, STANDARD.decode(public).unwrap());
+        assert_eq!(key.id().as_str(), "2241fe35251bf5915b319c2b1813d456341f021e60c71d8df881e2c36b794405");
+        assert_eq!(key.canonical_id(), key.id());
+    }
+
+    #[test]
+    fn a_certificate_has_an_id_of_its_own_and_the_canonical_id_of_its_key() {
+        let plain = TestKey::p256("one");
+        let wrapped = plain.in_certificate(&TestCertificate::for_gun("docker.io/acme/base", now()));
+        assert_ne!(wrapped.public().id(), plain.public().id());
+        assert_eq!(wrapped.public().canonical_id(), plain.public().id());
+    }
+
+    #[test]
+    fn the_id_counts_neither_the_private_member_nor_unknown_ones() {
+        let key = TestKey::p256("one");
+        let public = STANDARD.encode(key.public().public());
+        for text in [
+            format!(r#"{{"keytype":"ecdsa","keyval":{{"public":"{public}"}}}}"#),
+            format!(r#"{{"extra":1,"keytype":"ecdsa","keyval":{{"private":"AAAA","public":"{public}"}}}}"#),
+        ] {
+            let parsed = PublicKey::parse(View::new(text.as_bytes())).unwrap();
+            assert_eq!(parsed.id(), key.public().id());
+        }
+    }
+
+    #[test]
+    fn key_ids_have_one_form() {
+        let id = "2241fe35251bf5915b319c2b1813d456341f021e60c71d8df881e2c36b794405";
+        assert_eq!(id.parse::<KeyId>().unwrap().as_str(), id);
+        for text in [
+            "",
+            &id[1..],
+            &id.to_uppercase(),
+            &format!("{id}0"),
+            &id.replace('2', "g"),
+            &format!(" {}", &id[1..]),
+        ] {
+            assert_eq!(text.parse::<KeyId>(), Err(KeyIdError), "{text}");
+        }
+    }
+
+    #[test]
+    fn key_types_keep_their_names() {
+        for name in ["ecdsa", "ecdsa-x509", "rsa", "rsa-x509", "ed25519", "ECDSA", "x"] {
+            assert_eq!(KeyType::named(name).as_str(), name);
+        }
+        assert_eq!(KeyType::named("ECDSA"), KeyType::Other("ECDSA".to_owned()));
+    }
+}

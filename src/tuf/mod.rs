@@ -6,6 +6,8 @@
 //! that are interpreted are the very bytes that the signature covers; only
 //! [`verify`](self) makes a [`Trusted`].
 
+#[cfg(test)]
+mod attacks;
 pub mod canonical;
 mod certificate;
 mod chain;

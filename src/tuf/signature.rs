@@ -196,3 +196,64 @@ fn shortened(key_id: &str) -> String {
 const SIGNATURE_LIMIT: usize = 256;
 /// More than this many reasons make no message clearer.
 const REASON_LIMIT: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tuf::{KeyType, RoleName};
+
+    fn document(signed: &str, key_id: &str, method: &str, value: &str) -> Document {
+        let file = format!(
+            r#"{{"signed":{signed},"signatures":[{{"keyid":"{key_id}","method":"{method}","sig":"{value}"}}]}}"#
+        );
+        Document::parse(&RoleName::TIMESTAMP, file.into_bytes()).unwrap()
+    }
+
+    fn keys(key: PublicKey) -> RoleKeys {
+        RoleKeys { keys: vec![key], threshold: 1 }
+    }
+
+    /// Made by docker 28.2.2.
+    #[test]
+    fn a_signature_of_docker() {
+        let public = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAENPXTWZP3+N7XhcmXuqsmJo1Qvuw+R2TQqH+9l274ahtI+/IW0GXmW5bLdtPq+eVdkb/hwF5Uon5hGlU8nsBZmw==";
+        let signed = r#"{"_type":"Targets","delegations":{"keys":{},"roles":[]},"expires":"2029-11-21T14:16:17.670745079Z","targets":{"v1":{"hashes":{"sha256":"du9KeWPF9Fj0KXxnD0ngRjRY+AQtamYeIfFkeRuv/Cg="},"length":523}},"version":2}"#;
+        let value =
+            "vkffsjlv1Xtld/kYRch7QNYUSdMaAfT+JpqoBMP171N67S+tmJdCuLBeWbTfhI8EY2bMq/VFwPPeOsGH+Gnh/Q==";
+        let key = PublicKey::new(KeyType::Ecdsa, STANDARD.decode(public).unwrap());
+        let document = document(signed, key.id().as_str(), "ecdsa", value);
+        assert_eq!(
+            hex::encode(document.digest()),
+            "8abe79f3bb1d77cb9ff1e7690b32c194b45f5044313e7a28faf6e892f19baaef"
+        );
+        assert_eq!(check(&document, &keys(key.clone())).unwrap(), [key.id().clone()]);
+    }
+
+    #[test]
+    fn rsa_signatures() {
+        let text = include_str!("../../testdata/tuf/rsa/signatures.json");
+        let table: serde_json::Value = serde_json::from_str(text).unwrap();
+        let signed = crate::tuf::canonical::to_wire(table["signed"].as_str().unwrap().as_bytes());
+        let signed = String::from_utf8(signed).unwrap();
+        let cases = table["cases"].as_array().unwrap();
+        assert!(cases.len() > 10);
+        for case in cases {
+            let name = case["name"].as_str().unwrap();
+            let key = crate::tuf::canonical::to_vec(&case["key"]).unwrap();
+            let key = PublicKey::parse(View::new(&key)).unwrap();
+            assert_eq!(key.id().as_str(), case["id"], "{name}");
+            if key.key_type().is_certificate() {
+                assert_eq!(key.canonical_id().as_str(), table["canonical_id_of_certificate"]);
+            }
+            let [method, value] = ["method", "sig"].map(|it| case[it].as_str().unwrap());
+            let document = document(&signed, key.id().as_str(), method, value);
+            match (check(&document, &keys(key)), case["refused"].as_str()) {
+                (Ok(_), None) => {}
+                (Err(it), Some(reason)) => {
+                    assert!(it.reasons[0].contains(reason), "{name}: {:?}", it.reasons)
+                }
+                (found, expected) => panic!("{name}: {found:?} instead of {expected:?}"),
+            }
+        }
+    }
+}

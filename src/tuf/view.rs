@@ -222,11 +222,11 @@ impl<'a> Iterator for Items<'a> {
 fn skip_string(bytes: &[u8], at: usize) -> Option<usize> {
     let mut at = at + 1;
     loop {
-        match bytes.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
+        at += bytes.get(at..)?.iter().position(|it| matches!(it, b'"' | b'\\'))?;
+        if bytes.get(at) == Some(&b'"') {
+            return Some(at + 1);
         }
+        at += 2;
     }
 }
 
