@@ -242,11 +242,15 @@ fn deepest(error: &reqwest::Error) -> String {
 
 fn tls_cause(error: &reqwest::Error) -> Option<String> {
     causes(error).find_map(|cause| {
-        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-            return Some(tls.to_string());
+        let mut inner = cause;
+        for _ in 0..CAUSE_LIMIT {
+            if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+                return Some(excerpt(&tls.to_string()));
+            }
+            // What an I/O error wraps is no link of its chain.
+            inner = inner.downcast_ref::<std::io::Error>()?.get_ref()?;
         }
-        let inner = cause.downcast_ref::<std::io::Error>()?.get_ref()?;
-        inner.downcast_ref::<rustls::Error>().map(ToString::to_string)
+        None
     })
 }
 

@@ -1,0 +1,14 @@
+//! Trust data and HTTP against a server that misbehaves on purpose.
+//!
+//! Nothing here leaves loopback or looks at the real clock: metadata is made at a fixed time, and
+//! the reader's clock is the test's own.
+
+#[path = "../support/notary.rs"]
+mod notary;
+
+mod auth;
+mod cache;
+mod http;
+mod lookup;
+mod refresh;
+mod world;
