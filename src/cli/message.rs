@@ -66,7 +66,7 @@ pub(super) fn at_place(
     text
 }
 
-/// The text for a person, coloured if asked.
+/// The text for a person, colored if asked.
 pub(super) fn failure(failure: &Failure, styled: bool) -> String {
     let paint = |style: Style| if styled { style } else { Style::new() };
     let error = paint(AnsiColor::Red.on_default().bold());

@@ -20,7 +20,7 @@ pub(super) struct Output {
     progress: bool,
 }
 
-/// Which streams take colour.
+/// Which streams take color.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Styles {
     /// Colour on standard output.
@@ -68,7 +68,7 @@ impl Output {
         Self { data, talk, data_closed: false, styles, quiet, progress }
     }
 
-    /// Which streams take colour.
+    /// Which streams take color.
     #[must_use]
     pub(super) fn styles(&self) -> Styles {
         self.styles

@@ -76,7 +76,8 @@ impl Settings {
 
     /// The same, with another switch.
     pub(super) fn gate_with(&self, demands: Demands, switch: TrustSwitch) -> Result<Gate, Failure> {
-        Ok(Gate::new(self.policy_set(demands)?, self.trust_source(demands)?, switch))
+        let gate = Gate::new(self.policy_set(demands)?, self.trust_source(demands)?, switch);
+        Ok(gate.with_now((self.clock)()))
     }
 
     fn policy_set(&self, demands: Demands) -> Result<PolicySet, Failure> {

@@ -15,7 +15,6 @@ use crate::trust::{Freshness, RoleStatus, SignedTarget, Signer, SignerListing};
 
 /// What `verify` takes.
 #[derive(Debug, Args)]
-#[command(long_about = ABOUT, after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// Image to look up: NAME, NAME:TAG, NAME@DIGEST or NAME:TAG@DIGEST
     #[arg(required = true, value_name = "IMAGE")]
@@ -217,7 +216,7 @@ impl<'a> Signed<'a> {
     }
 }
 
-const ABOUT: &str = "\
+pub(super) const ABOUT: &str = "\
 Print the signed digest of images.
 
 Each image is looked up in the trust data of its repository, all repositories at once, and printed \
@@ -225,7 +224,7 @@ as NAME:TAG@DIGEST, one a line, in the order of the arguments. Without a tag, `l
 up. NAME@DIGEST asks whether the digest is signed for any tag, NAME:TAG@DIGEST whether it is the \
 signed one of that tag. What isn't signed is not printed, but told on standard error.";
 
-const EXAMPLES: &str = "\
+pub(super) const EXAMPLES: &str = "\
 Examples:
   Pull what is signed, not what the tag happens to name:
       docker pull \"$(trustgate verify acme/base:1.4)\"
