@@ -12,7 +12,6 @@ mod message;
 mod output;
 mod pin;
 mod progress;
-mod sarif;
 mod settings;
 mod verify;
 

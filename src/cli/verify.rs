@@ -4,10 +4,10 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
-use super::message;
 use super::output::Output;
 use super::progress::while_waiting;
 use super::settings::{Demands, Settings};
+use crate::gate::diagnose::{self, Sources};
 use crate::gate::{Decided, Decision, Refusal, Report, Request, Unchecked, Warning, WarningCode};
 use crate::image::{Digest, Reference};
 use crate::text::visible;
@@ -100,17 +100,17 @@ fn signed_name(reference: &Reference, target: &SignedTarget) -> String {
 }
 
 fn print_talk(report: &Report, output: &mut Output) {
-    let styled = output.styles().talk;
-    for refusal in report.refusals() {
-        output.talk(&message::refusal(refusal, styled));
-    }
+    let (sources, style) = (Sources::none(), output.styles().of_talk());
     for warning in &report.warnings {
-        let text = message::warning(warning, styled);
+        let text = diagnose::warning(warning, None, &sources, style);
         match warning.code {
-            // What follows was not checked: that is no detail to be silenced.
+            // What was not checked is no detail to be silenced.
             WarningCode::TrustDisabled => output.talk(&text),
             _ => output.remark(&text),
         }
+    }
+    for refusal in report.refusals() {
+        output.talk(&diagnose::refusal(refusal, None, &sources, style));
     }
 }
 

@@ -24,7 +24,8 @@ fn a_shell_that_there_is_none_of() {
 /// The script is longer than what a pipe holds, so the program meets a closed pipe.
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
-    let mut command = Desk::new().command(["completion", "powershell"]);
+    let desk = Desk::new();
+    let mut command = desk.command(["completion", "powershell"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let mut talk = String::new();

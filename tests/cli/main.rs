@@ -2,9 +2,16 @@
 //!
 //! Each test runs the program itself, with an environment of its own and nothing of the
 //! machine's, and compares all that comes back with a snapshot. What may differ between
-//! two runs (folders, ports) is replaced by its name.
+//! two runs (folders, ports) is replaced by its name. Metadata is valid until 2099, so that no
+//! result depends on the day.
+#![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
 
 mod completion;
 mod files;
+mod pin;
+mod pin_files;
+mod repositories;
+mod server;
 mod support;
 mod usage;
+mod verify;

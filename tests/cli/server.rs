@@ -122,7 +122,9 @@ impl Shelf {
         }
         match request.strip_prefix("GET ").and_then(|path| self.files.get(path)) {
             Some(file) => (200, file.clone()),
-            None => (404, br#"{"errors":[{"code":"METADATA_NOT_FOUND","message":"none","detail":{}}]}"#.to_vec()),
+            None => {
+                (404, br#"{"errors":[{"code":"METADATA_NOT_FOUND","message":"none","detail":{}}]}"#.to_vec())
+            }
         }
     }
 }

@@ -120,7 +120,9 @@ async fn ask(
     let switch = TrustSwitch::from_build_arg(build_arg.map(|(_, value)| value.as_str()));
     let demands = Demands { signed_digests: false, signers: SignerListing::Required };
     let gate = settings.gate_with(demands, settings.switch().or(switch))?;
-    readings.iter_mut().for_each(|reading| reading.settle(&gate));
+    for reading in readings.iter_mut() {
+        reading.settle(&gate);
+    }
     let requests: Vec<Request> = readings.iter().flat_map(Reading::requests).collect();
     let what = format!("asking for the trust data of {} images", requests.len());
     Ok(while_waiting(&what, output, gate.decide(requests)).await)

@@ -1,0 +1,1 @@
+//! `trustgate pin` against a trust server: diffs, checks, JSON, SARIF.
