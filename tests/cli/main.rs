@@ -8,8 +8,6 @@
 
 mod completion;
 mod files;
-mod pin;
-mod pin_files;
 mod repositories;
 mod server;
 mod support;

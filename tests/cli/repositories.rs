@@ -3,6 +3,30 @@
 use jiff::Timestamp;
 use trustgate::tuf::testing::{Repository, TestCertificate, TestKey};
 
+use crate::server::TrustServer;
+
+/// A server with `acme/base` (two signers) and `acme/tools` (signed by its owner).
+pub(crate) fn acme() -> TrustServer {
+    let server = TrustServer::start();
+    let mut base = repository("docker.io/acme/base");
+    for signer in ["releases", "alice", "bob"] {
+        add_signer(&mut base, signer);
+    }
+    sign(&mut base, "1.4", &["targets/releases", "targets/alice", "targets/bob"]);
+    sign(&mut base, "1.3", &["targets/releases", "targets/alice"]);
+    sign(&mut base, "1.5-rc", &["targets/bob"]);
+    server.publish(&base.publish());
+    let mut tools = repository("docker.io/acme/tools");
+    sign(&mut tools, "latest", &["targets"]);
+    server.publish(&tools.publish());
+    server
+}
+
+/// The digest that [`sign`] signs.
+pub(crate) fn digest_of(gun: &str, tag: &str) -> String {
+    sign(&mut repository(gun), tag, &["targets"])
+}
+
 /// A repository whose metadata is valid for longer than anybody will run these tests.
 pub(crate) fn repository(gun: &str) -> Repository {
     let mut repository = Repository::new(gun);

@@ -96,7 +96,7 @@ impl Desk {
     }
 
     /// All that came back, with the names of what differs from run to run.
-    fn report(&self, output: &std::process::Output) -> String {
+    pub(crate) fn report(&self, output: &std::process::Output) -> String {
         let code = output.status.code().map_or("killed".to_owned(), |code| code.to_string());
         let mut report = format!("exit code: {code}\n");
         for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {

@@ -2,30 +2,9 @@
 
 use insta::assert_snapshot;
 
-use crate::repositories::{add_signer, repository, sign, until};
+use crate::repositories::{acme, digest_of, repository, sign, until};
 use crate::server::TrustServer;
 use crate::support::Desk;
-
-/// A server with `acme/base` (two signers) and `acme/tools` (signed by its owner).
-fn acme() -> TrustServer {
-    let server = TrustServer::start();
-    let mut base = repository("docker.io/acme/base");
-    for signer in ["releases", "alice", "bob"] {
-        add_signer(&mut base, signer);
-    }
-    sign(&mut base, "1.4", &["targets/releases", "targets/alice", "targets/bob"]);
-    sign(&mut base, "1.3", &["targets/releases", "targets/alice"]);
-    sign(&mut base, "1.5-rc", &["targets/bob"]);
-    server.publish(&base.publish());
-    let mut tools = repository("docker.io/acme/tools");
-    sign(&mut tools, "latest", &["targets"]);
-    server.publish(&tools.publish());
-    server
-}
-
-fn digest_of(gun: &str, tag: &str) -> String {
-    sign(&mut repository(gun), tag, &["targets"])
-}
 
 #[test]
 fn signed_images_in_the_order_of_the_arguments() {

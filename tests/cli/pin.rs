@@ -1,1 +1,0 @@
-//! `trustgate pin` against a trust server: diffs, checks, JSON, SARIF.
