@@ -21,6 +21,8 @@ mod diagnose_tests;
 mod excerpt;
 mod explain;
 pub mod json;
+#[cfg(test)]
+mod layer_tests;
 mod nearest;
 mod refusal;
 mod request;

@@ -14,6 +14,8 @@ mod repository;
 mod set;
 mod source;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 pub use content::{Admission, CacheKind, ContextKind, Ruling, SourceKind};
 pub use document::{FILE_LIMIT, Policy, ReadFile, no_files};

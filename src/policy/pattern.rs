@@ -313,12 +313,8 @@ mod tests {
         let text = format!("a.b/{}b", "*a".repeat(125));
         let gun = format!("a.b/{}", "a".repeat(251)).parse().unwrap();
         let pattern = pattern(&text);
-        let started = std::time::Instant::now();
-        for _ in 0..1_000 {
-            assert!(!pattern.matches(&gun));
-        }
         // exponential matching would not end before the machine does
-        assert!(started.elapsed().as_secs() < 60);
+        assert!(!pattern.matches(&gun));
     }
 
     proptest::proptest! {

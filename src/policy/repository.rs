@@ -75,8 +75,7 @@ pub(super) struct Demand {
     servers: Vec<Option<Url>>,
     /// Each must hold; empty: none is pinned.
     pins: Vec<RootPins>,
-    trust_on_first_use: bool,
-    /// The first policy trusts no root at all; a later pin must not change that.
+    /// Some policy trusts no root at all; a later pin must not change that.
     unpinned: bool,
     roles: Vec<RoleChoice>,
     signers: BTreeSet<String>,
@@ -92,7 +91,6 @@ impl Demand {
             trust: constraint.trust.unwrap_or(TrustMode::Required),
             digest: constraint.digest.unwrap_or(DigestRule::Any),
             servers: vec![constraint.server],
-            trust_on_first_use: constraint.trust_on_first_use,
             unpinned: pins.is_empty() && !constraint.trust_on_first_use,
             pins,
             roles: vec![constraint.roles.map_or(RoleChoice::DockerOrder, RoleChoice::OneOf)],
@@ -110,9 +108,10 @@ impl Demand {
         if let Some(server) = constraint.server {
             push_new(&mut self.servers, Some(server));
         }
-        self.trust_on_first_use &= constraint.trust_on_first_use || constraint.pins.is_some();
-        if let Some(pins) = constraint.pins {
-            add_pins(&mut self.pins, pins);
+        match constraint.pins {
+            Some(pins) => add_pins(&mut self.pins, pins),
+            // only a pin of at least its own authority speaks for a policy that has none itself
+            None => self.unpinned |= self.pins.is_empty() && !constraint.trust_on_first_use,
         }
         if let Some(roles) = constraint.roles {
             push_new(&mut self.roles, RoleChoice::OneOf(roles));
@@ -129,13 +128,11 @@ impl Demand {
     }
 
     fn terms(&self) -> Terms {
+        if self.unpinned {
+            return Terms::Unpinned;
+        }
         let first_use = [RootPins::TrustOnFirstUse];
-        let pins = match (self.pins.as_slice(), self.trust_on_first_use) {
-            _ if self.unpinned => return Terms::Unpinned,
-            ([], false) => return Terms::Unpinned,
-            ([], true) => first_use.as_slice(),
-            (pins, _) => pins,
-        };
+        let pins = if self.pins.is_empty() { first_use.as_slice() } else { self.pins.as_slice() };
         let signers: Vec<String> = self.signers.iter().cloned().collect();
         let mut terms = Vec::new();
         for server in &self.servers {

@@ -12,8 +12,8 @@ use crate::image::Gun;
 /// Policies in the order of their authority.
 ///
 /// The first one decides about everything, with defaults for what it does not speak of. A
-/// later one constrains what it speaks of, and its mere presence turns trust on first
-/// use off, unless it says otherwise. A build passes only if every policy lets it.
+/// later one constrains what it speaks of, and where no earlier one pins a root its mere
+/// presence turns trust on first use off, unless it says otherwise. A build passes only if every policy lets it.
 #[derive(Clone, Debug)]
 pub struct PolicySet {
     first: Policy,

@@ -40,6 +40,11 @@ impl<'a> Source<'a> {
     pub(super) fn toml_error(&self, error: &toml::de::Error) -> PolicyError {
         let kind = PolicyErrorKind::Toml { message: visible(error.message()) };
         let place = match error.span() {
+            // what is missing has no line; its table starts where the span does
+            Some(span) if error.message().starts_with("missing field") => {
+                let line = self.text.get(span.start..).and_then(|rest| rest.lines().next());
+                self.place(&span, line.and_then(table_name).unwrap_or_default())
+            }
             Some(span) => self.place(&span, &self.key_near(span.start)),
             None => Place::file(self.file),
         };
