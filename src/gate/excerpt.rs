@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn carriage_returns_marks_and_tabs() {
         check("FROM a\r\nFROM\t«b»\r\nRUN d\r\n".as_bytes(), "FROM\t«b»", 2, 6);
-        check("\u{feff}FROM «b»\n".as_bytes(), "FROM «b»", 1, 7);
+        check("\u{feff}FROM «b»\n".as_bytes(), "FROM «b»", 1, 6);
         check("FROM «b\r\n»x".as_bytes(), "FROM «b»", 1, 6);
         check("FROM a\rx «b»".as_bytes(), "FROM a\\u{d}x «b»", 1, 10);
     }

@@ -165,7 +165,7 @@ refusal_codes! {
     RolledBackMetadata = "rolled-back-metadata", Refused,
         "The trust data is older than what was seen before.";
     /// Trust data came from the cache, and the policy wants it fresh.
-    StaleMetadata = "stale-metadata", Refused,
+    StaleMetadata = "stale-metadata", Unknown,
         "The trust server could not be asked, and cached trust data is not accepted.";
     /// The server does not show the trust data to this user.
     Unauthorized = "unauthorized", Unknown,
