@@ -39,10 +39,13 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Print the signed digest of images
+    #[command(long_about = verify::ABOUT, after_long_help = verify::EXAMPLES)]
     Verify(verify::Arguments),
     /// Write signed digests into Dockerfiles
+    #[command(long_about = pin::ABOUT, after_long_help = pin::EXAMPLES)]
     Pin(pin::Arguments),
     /// Print a shell completion script
+    #[command(after_long_help = completion::EXAMPLES)]
     Completion(completion::Arguments),
 }
 
@@ -95,7 +98,7 @@ pub(super) struct GlobalArguments {
     #[arg(long, global = true, value_name = "DIR", help_heading = GLOBAL)]
     pub(super) trust_dir: Option<PathBuf>,
 
-    /// When to use colour
+    /// When to use color: auto, always or never
     #[arg(
         long,
         global = true,

@@ -8,7 +8,6 @@ use super::output::Output;
 
 /// What `completion` takes.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// The shell that the script is for
     #[arg(value_enum)]
@@ -24,7 +23,7 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Exit, Fa
     Ok(Exit::Done)
 }
 
-const EXAMPLES: &str = "\
+pub(super) const EXAMPLES: &str = "\
 Examples:
   In this shell:
       source <(trustgate completion bash)

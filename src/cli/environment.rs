@@ -30,7 +30,7 @@ pub struct Environment {
     pub system_policy: PathBuf,
     /// `$SSL_CERT_FILE`: the only CA bundle, in place of the system's.
     pub certificate_file: Option<PathBuf>,
-    /// What the variables say about colour.
+    /// What the variables say about color.
     pub color: ColorWish,
     /// Whether standard output is a terminal.
     pub stdout_is_terminal: bool,
@@ -66,12 +66,12 @@ impl Environment {
     }
 }
 
-/// What the usual variables say about colour; `--color` overrides it.
+/// What the usual variables say about color; `--color` overrides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColorWish {
     /// `NO_COLOR` is set, or `CLICOLOR=0`, or the terminal is `dumb`.
     Never,
-    /// Nothing is said: colour on terminals.
+    /// Nothing is said: color on terminals.
     Automatic,
     /// `CLICOLOR_FORCE` is set.
     Always,

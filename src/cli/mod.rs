@@ -12,7 +12,6 @@ mod message;
 mod output;
 mod pin;
 mod progress;
-mod sarif;
 mod settings;
 mod verify;
 
@@ -30,9 +29,10 @@ use settings::Settings;
 
 /// Runs one command line, the program's name first, and says how it ended.
 pub fn run(words: impl IntoIterator<Item = OsString>, environment: &Environment) -> Exit {
-    let arguments = match Arguments::try_parse_from(words) {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let arguments = match Arguments::try_parse_from(&words) {
         Ok(arguments) => arguments,
-        Err(error) => return answer_without_command(&error, environment),
+        Err(error) => return answer_without_command(&error, &words, environment),
     };
     let styles = Styles::new(arguments.global.color, environment);
     let mut output = Output::of_process(styles, arguments.global.quiet, environment);
@@ -73,17 +73,17 @@ fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
 }
 
 /// `--help`, `--version`, and command lines that mean nothing.
-fn answer_without_command(error: &clap::Error, environment: &Environment) -> Exit {
+fn answer_without_command(error: &clap::Error, words: &[OsString], environment: &Environment) -> Exit {
     let styles = Styles::new(ColorChoice::Auto, environment);
     let mut output = Output::of_process(styles, false, environment);
+    // What was typed is repeated in the error; the plain text leaves escape sequences out.
+    let hostile = words.iter().any(|word| word.to_string_lossy().contains(char::is_control));
     let text = |styled: bool| {
         let rendered = error.render();
-        let plain = rendered.to_string();
-        // What was typed is repeated in the error; an escape sequence in it is not.
-        if plain.chars().any(|c| c.is_control() && c != '\n') {
-            return plain.lines().map(|line| visible(line) + "\n").collect();
+        if styled && !hostile {
+            return rendered.ansi().to_string();
         }
-        if styled { rendered.ansi().to_string() } else { plain }
+        rendered.to_string().lines().map(|line| visible(line) + "\n").collect()
     };
     if error.use_stderr() {
         output.talk(&text(styles.talk));

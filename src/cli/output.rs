@@ -9,18 +9,20 @@ use std::io::{self, Write};
 use super::arguments::ColorChoice;
 use super::environment::{ColorWish, Environment};
 use super::exit::Failure;
+use crate::gate::diagnose::Style;
 
 /// The two streams of a command, and how they may be used.
 pub(super) struct Output {
     data: Box<dyn Write>,
     talk: Box<dyn Write>,
     data_closed: bool,
+    talked: bool,
     styles: Styles,
     quiet: bool,
     progress: bool,
 }
 
-/// Which streams take colour.
+/// Which streams take color.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Styles {
     /// Colour on standard output.
@@ -48,6 +50,14 @@ impl Styles {
     }
 }
 
+impl Styles {
+    /// How diagnostics are drawn on standard error.
+    #[must_use]
+    pub(super) fn of_talk(self) -> Style {
+        if self.talk { Style::Colored } else { Style::Plain }
+    }
+}
+
 impl Output {
     /// The streams of this process.
     #[must_use]
@@ -65,10 +75,10 @@ impl Output {
         quiet: bool,
         progress: bool,
     ) -> Self {
-        Self { data, talk, data_closed: false, styles, quiet, progress }
+        Self { data, talk, data_closed: false, talked: false, styles, quiet, progress }
     }
 
-    /// Which streams take colour.
+    /// Which streams take color.
     #[must_use]
     pub(super) fn styles(&self) -> Styles {
         self.styles
@@ -103,13 +113,14 @@ impl Output {
         self.data(text.as_bytes())
     }
 
-    /// Tells a person something that they asked for or must know: an error, a refusal.
+    /// Tells a person something that they must know: an error, a refusal. Messages of several
+    /// lines are set apart by an empty one.
     pub(super) fn talk(&mut self, text: &str) {
+        let text = text.trim_end_matches('\n');
+        let gap = if self.talked && text.contains('\n') { "\n" } else { "" };
+        self.talked = true;
         // Nobody is left to tell where standard error is gone; the exit code still speaks.
-        let _ = self.talk.write_all(text.as_bytes());
-        if !text.ends_with('\n') {
-            let _ = self.talk.write_all(b"\n");
-        }
+        let _ = self.talk.write_all(format!("{gap}{text}\n").as_bytes());
         let _ = self.talk.flush();
     }
 

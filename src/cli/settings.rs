@@ -7,6 +7,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use url::Url;
+
 use super::arguments::GlobalArguments;
 use super::environment::{Clock, Environment};
 use super::exit::Failure;
@@ -52,13 +54,17 @@ impl Settings {
             arguments.disable_content_trust,
             TrustSwitch::from_environment(environment.content_trust.as_deref()),
         );
+        let server = arguments.server.clone().or_else(|| environment.content_trust_server.clone());
+        if let Some(url) = &server {
+            check_server(url)?;
+        }
         Ok(Self {
             policies: policies(&arguments.policy, environment)?,
             require_fresh: arguments.require_fresh,
             switch,
             config,
             trust_folder,
-            server: arguments.server.clone().or_else(|| environment.content_trust_server.clone()),
+            server,
             certificate_file: environment.certificate_file.clone(),
             clock: Arc::clone(&environment.clock),
         })
@@ -76,7 +82,8 @@ impl Settings {
 
     /// The same, with another switch.
     pub(super) fn gate_with(&self, demands: Demands, switch: TrustSwitch) -> Result<Gate, Failure> {
-        Ok(Gate::new(self.policy_set(demands)?, self.trust_source(demands)?, switch))
+        let gate = Gate::new(self.policy_set(demands)?, self.trust_source(demands)?, switch);
+        Ok(gate.with_now((self.clock)()))
     }
 
     fn policy_set(&self, demands: Demands) -> Result<PolicySet, Failure> {
@@ -104,6 +111,21 @@ impl Settings {
             .with_signers(demands.signers);
         Ok(Arc::new(reader))
     }
+}
+
+/// A wrong address is told once, before anything is asked, instead of for each image.
+fn check_server(url: &str) -> Result<(), Failure> {
+    Url::parse(url)
+        .map_err(|error| format!("the trust server `{url}` is not a URL: {error}"))
+        .and_then(|parsed| match parsed.scheme() {
+            "https" => Ok(()),
+            _ => Err(format!("the trust server `{url}` is not an https URL")),
+        })
+        .map_err(|message| {
+            Failure::usage(message)
+                .note("it comes from --server or from $DOCKER_CONTENT_TRUST_SERVER")
+                .help("write the address as https://host[:port]")
+        })
 }
 
 /// The files, the one with most authority first: that of the machine, which always counts, then
@@ -164,7 +186,7 @@ fn own_layer(require_fresh: bool, signed_digests: bool) -> Result<Policy, Failur
     let text = format!(
         "version = 1\ntrust-on-first-use = true\nrequire-fresh = {require_fresh}\ndigest = \"{digest}\"\n"
     );
-    Policy::parse(&text, "the command line", &no_files).map_err(|error| policy_failure(&error))
+    Policy::parse(&text, "this command", &no_files).map_err(|error| policy_failure(&error))
 }
 
 fn policy_failure(error: &PolicyError) -> Failure {

@@ -4,10 +4,10 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
-use super::message;
 use super::output::Output;
 use super::progress::while_waiting;
 use super::settings::{Demands, Settings};
+use crate::gate::diagnose::{self, Sources};
 use crate::gate::{Decided, Decision, Refusal, Report, Request, Unchecked, Warning, WarningCode};
 use crate::image::{Digest, Reference};
 use crate::text::visible;
@@ -15,7 +15,6 @@ use crate::trust::{Freshness, RoleStatus, SignedTarget, Signer, SignerListing};
 
 /// What `verify` takes.
 #[derive(Debug, Args)]
-#[command(long_about = ABOUT, after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// Image to look up: NAME, NAME:TAG, NAME@DIGEST or NAME:TAG@DIGEST
     #[arg(required = true, value_name = "IMAGE")]
@@ -101,17 +100,17 @@ fn signed_name(reference: &Reference, target: &SignedTarget) -> String {
 }
 
 fn print_talk(report: &Report, output: &mut Output) {
-    let styled = output.styles().talk;
-    for refusal in report.refusals() {
-        output.talk(&message::refusal(refusal, styled));
-    }
+    let (sources, style) = (Sources::none(), output.styles().of_talk());
     for warning in &report.warnings {
-        let text = message::warning(warning, styled);
+        let text = diagnose::warning(warning, None, &sources, style);
         match warning.code {
-            // What follows was not checked: that is no detail to be silenced.
+            // What was not checked is no detail to be silenced.
             WarningCode::TrustDisabled => output.talk(&text),
             _ => output.remark(&text),
         }
+    }
+    for refusal in report.refusals() {
+        output.talk(&diagnose::refusal(refusal, None, &sources, style));
     }
 }
 
@@ -217,7 +216,7 @@ impl<'a> Signed<'a> {
     }
 }
 
-const ABOUT: &str = "\
+pub(super) const ABOUT: &str = "\
 Print the signed digest of images.
 
 Each image is looked up in the trust data of its repository, all repositories at once, and printed \
@@ -225,7 +224,7 @@ as NAME:TAG@DIGEST, one a line, in the order of the arguments. Without a tag, `l
 up. NAME@DIGEST asks whether the digest is signed for any tag, NAME:TAG@DIGEST whether it is the \
 signed one of that tag. What isn't signed is not printed, but told on standard error.";
 
-const EXAMPLES: &str = "\
+pub(super) const EXAMPLES: &str = "\
 Examples:
   Pull what is signed, not what the tag happens to name:
       docker pull \"$(trustgate verify acme/base:1.4)\"

@@ -136,6 +136,8 @@ pub enum WarningCode {
     Audit,
     /// The server could not be asked; the cached timestamp is still valid.
     CachedTimestamp,
+    /// The Dockerfile has a form that older builders read in another way.
+    OlderBuilders,
     /// The written digest is another than the one that the tag is signed with.
     TagDiffers,
     /// The trust cache made trouble that did no harm.
@@ -148,9 +150,10 @@ pub enum WarningCode {
 
 impl WarningCode {
     /// Every code.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Audit,
         Self::CachedTimestamp,
+        Self::OlderBuilders,
         Self::TagDiffers,
         Self::TrustCache,
         Self::TrustDisabled,
@@ -165,6 +168,7 @@ impl WarningCode {
                 "The image is not signed as it should be, and the policy only audits its repository."
             }
             Self::CachedTimestamp => "The trust server could not be asked; cached trust data is still valid.",
+            Self::OlderBuilders => "The Dockerfile has a form that older builders read in another way.",
             Self::TagDiffers => "The written digest is another than the one that its tag is signed with.",
             Self::TrustCache => "The trust cache made trouble that did no harm.",
             Self::TrustDisabled => "Content trust is disabled for this build.",
@@ -178,6 +182,7 @@ impl WarningCode {
         match self {
             Self::Audit => "audit",
             Self::CachedTimestamp => "cached-timestamp",
+            Self::OlderBuilders => "older-builders",
             Self::TagDiffers => "tag-differs",
             Self::TrustCache => "trust-cache",
             Self::TrustDisabled => "trust-disabled",

@@ -73,17 +73,13 @@ pub fn report(report: &Report, sources: &Sources<'_>, style: Style) -> String {
 /// One refusal, with its place.
 #[must_use]
 pub fn refusal(refusal: &Refusal, origin: Option<&Origin>, sources: &Sources<'_>, style: Style) -> String {
-    let title = visible(&refusal.title);
-    let group = Level::ERROR.primary_title(title.as_str());
-    let mut group = place(Group::with_title(group), origin, &refusal.label, sources, AnnotationKind::Primary);
-    for note in &refusal.notes {
-        group = group.element(Level::NOTE.no_name().message(visible(note)));
-    }
-    for help in &refusal.help {
-        group = group.element(Level::HELP.message(visible(help)));
-    }
-    group = group.element(Level::NOTE.no_name().message(format!("code: {}", refusal.code)));
-    render(group, style)
+    explained(Level::ERROR, refusal, origin, sources, style)
+}
+
+/// The same as a warning, for a caller to whom the reason is no obstacle.
+#[must_use]
+pub fn caution(refusal: &Refusal, origin: Option<&Origin>, sources: &Sources<'_>, style: Style) -> String {
+    explained(Level::WARNING, refusal, origin, sources, style)
 }
 
 /// One warning, with its place.
@@ -95,6 +91,26 @@ pub fn warning(warning: &Warning, origin: Option<&Origin>, sources: &Sources<'_>
     for note in &warning.notes {
         group = group.element(Level::NOTE.no_name().message(visible_lines(note)));
     }
+    render(group, style)
+}
+
+fn explained(
+    level: Level<'_>,
+    refusal: &Refusal,
+    origin: Option<&Origin>,
+    sources: &Sources<'_>,
+    style: Style,
+) -> String {
+    let title = visible(&refusal.title);
+    let group = level.primary_title(title.as_str());
+    let mut group = place(Group::with_title(group), origin, &refusal.label, sources, AnnotationKind::Primary);
+    for note in &refusal.notes {
+        group = group.element(Level::NOTE.no_name().message(visible(note)));
+    }
+    for help in &refusal.help {
+        group = group.element(Level::HELP.message(visible(help)));
+    }
+    group = group.element(Level::NOTE.no_name().message(format!("code: {}", refusal.code)));
     render(group, style)
 }
 

@@ -89,7 +89,8 @@ fn rule(name: &str, summary: &str, level: &str) -> Value {
 
 fn refusal_result(finding: &Finding<'_>, sources: &Sources<'_>) -> Value {
     let refusal = finding.refusal;
-    let mut lines = vec![format!("{}: {}", refusal.title, refusal.label)];
+    let colon = if refusal.label.is_empty() { "" } else { ": " };
+    let mut lines = vec![format!("{}{colon}{}", refusal.title, refusal.label)];
     lines.extend(refusal.notes.iter().cloned());
     lines.extend(refusal.help.iter().map(|help| format!("help: {help}")));
     let index = RefusalCode::ALL.iter().position(|code| *code == refusal.code);

@@ -25,16 +25,15 @@ pub(super) fn for_reader(diff: &str, styles: Styles) -> String {
     if !styles.data && !styles.data_is_terminal {
         return diff.to_owned();
     }
-    let mut text = String::with_capacity(diff.len());
-    for line in diff.split_inclusive('\n') {
+    let line = |line: &str| {
         let line = line.strip_suffix('\n').unwrap_or(line);
         // A carriage return at the end is a Windows line end, not worth a code point on each line.
         let words = line.strip_suffix('\r').unwrap_or(line).split('\t');
         let shown = words.map(visible).collect::<Vec<_>>().join("\t");
         let style = if styles.data { style_of(line) } else { Style::new() };
-        text.push_str(&format!("{style}{shown}{style:#}\n"));
-    }
-    text
+        format!("{style}{shown}{style:#}\n")
+    };
+    diff.split_inclusive('\n').map(line).collect()
 }
 
 fn style_of(line: &str) -> Style {

@@ -28,7 +28,6 @@ use standing::Outcome;
 
 /// What `pin` takes.
 #[derive(Debug, Args)]
-#[command(long_about = ABOUT, after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// Dockerfile to pin; `-` is standard input
     #[arg(value_name = "FILE", default_value = "Dockerfile")]
@@ -114,15 +113,16 @@ async fn ask(
     settings: &Settings,
     output: &Output,
 ) -> Result<Report, Failure> {
-    let nothing = Report { decided: Vec::new(), general: Vec::new(), warnings: Vec::new() };
     if readings.iter().all(|reading| reading.requests().next().is_none()) {
-        return Ok(nothing);
+        return Ok(Report::default());
     }
     let build_arg = arguments.build_args.iter().rev().find(|(name, _)| name == SWITCH);
     let switch = TrustSwitch::from_build_arg(build_arg.map(|(_, value)| value.as_str()));
     let demands = Demands { signed_digests: false, signers: SignerListing::Required };
     let gate = settings.gate_with(demands, settings.switch().or(switch))?;
-    readings.iter_mut().for_each(|reading| reading.settle(&gate));
+    for reading in readings.iter_mut() {
+        reading.settle(&gate);
+    }
     let requests: Vec<Request> = readings.iter().flat_map(Reading::requests).collect();
     let what = format!("asking for the trust data of {} images", requests.len());
     Ok(while_waiting(&what, output, gate.decide(requests)).await)
@@ -193,7 +193,7 @@ fn parse_build_arg(text: &str) -> Result<(String, String), String> {
 /// The build argument with which docker's users turn content trust off for one build.
 const SWITCH: &str = "DOCKER_CONTENT_TRUST";
 
-const ABOUT: &str = "\
+pub(super) const ABOUT: &str = "\
 Write signed digests into Dockerfiles.
 
 Every image that a Dockerfile names (FROM, COPY --from, RUN --mount from, the same behind ONBUILD, \
@@ -203,7 +203,7 @@ verified digests are written; an old one is refreshed. Every other byte stays as
 Without --write nothing is written: the change is printed as a unified diff. An image that isn't \
 signed is a refusal, shown at its place.";
 
-const EXAMPLES: &str = "\
+pub(super) const EXAMPLES: &str = "\
 Examples:
   Show what would change in ./Dockerfile, or apply it another way:
       trustgate pin

@@ -6,11 +6,10 @@ use super::reading::Subject;
 use super::standing::{Finding, Outcome, Standing, Weight};
 use super::{Mode, diff};
 use crate::cli::exit::Failure;
-use crate::cli::message::{self, Severity};
 use crate::cli::output::Output;
-use crate::cli::sarif::{self, Level, Region, Replacement};
 use crate::dockerfile::{Span, line_and_column};
-use crate::gate::{self, Refusal, Report, Warning, WarningCode};
+use crate::gate::diagnose::{self, Sources};
+use crate::gate::{Origin, Refusal, Report, Warning, WarningCode, sarif};
 use crate::text::visible;
 
 /// The diff on standard output; findings, warnings and a summary on standard error.
@@ -20,48 +19,69 @@ pub(super) fn text(
     mode: Mode,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let styled = output.styles().talk;
-    for refusal in &report.general {
-        output.talk(&message::refusal(refusal, styled));
-    }
+    let styles = output.styles();
+    let style = styles.of_talk();
+    let sources = sources(outcomes);
     for warning in &report.warnings {
-        let text = message::warning(warning, styled);
+        let origin = warning.request.and_then(|index| report.decided.get(index)).map(|it| &it.request.origin);
+        let text = diagnose::warning(warning, origin, &sources, style);
         match warning.code {
             // What was not checked is no detail to be silenced.
             WarningCode::TrustDisabled => output.talk(&text),
             _ => output.remark(&text),
         }
     }
+    for refusal in &report.general {
+        output.talk(&diagnose::refusal(refusal, None, &sources, style));
+    }
     for outcome in outcomes {
-        for finding in &outcome.findings {
-            let severity = match finding.weight {
-                Weight::Fails => Severity::Error,
-                Weight::Told => Severity::Warning,
-            };
-            let place = finding.span.as_ref();
-            let text = message::at_place(
-                &outcome.reading.name,
-                outcome.before(),
-                place,
-                &finding.refusal,
-                severity,
-                styled,
-            );
-            output.talk(&text);
+        for (warning, origin) in notices(outcome) {
+            output.remark(&diagnose::warning(&warning, Some(&origin), &sources, style));
         }
-        for notice in outcome.reading.content.iter().flat_map(|content| &content.notices) {
-            output.remark(&message::notice(&outcome.reading.name, outcome.before(), notice, styled));
+        for finding in &outcome.findings {
+            let draw = match finding.weight {
+                Weight::Fails => diagnose::refusal,
+                Weight::Told => diagnose::caution,
+            };
+            output.talk(&draw(&finding.refusal, Some(&origin(outcome, finding)), &sources, style));
         }
         if mode == Mode::Show {
-            let styles = output.styles();
-            let diff = diff_of(outcome);
-            output.data(diff::for_reader(&diff, styles).as_bytes())?;
+            output.data(diff::for_reader(&diff_of(outcome), styles).as_bytes())?;
         }
         if let Some(summary) = summary(outcome, mode) {
             output.remark(&summary);
         }
     }
     Ok(())
+}
+
+/// The texts that messages point into.
+fn sources(outcomes: &[Outcome]) -> Sources<'_> {
+    let none = Sources::none();
+    outcomes.iter().fold(none, |sources, outcome| sources.and(&outcome.reading.name, outcome.before()))
+}
+
+/// What older builders read in another way, as warnings with their places.
+fn notices(outcome: &Outcome) -> impl Iterator<Item = (Warning, Origin)> {
+    let notices = outcome.reading.content.iter().flat_map(|content| &content.notices);
+    notices.map(|notice| {
+        let warning = Warning {
+            code: WarningCode::OlderBuilders,
+            message: visible(&notice.message),
+            notes: Vec::new(),
+            request: None,
+        };
+        (warning, place(outcome, &notice.span))
+    })
+}
+
+/// Where a finding is; the start of the file, where it is about the whole.
+fn origin(outcome: &Outcome, finding: &Finding) -> Origin {
+    place(outcome, finding.span.as_ref().unwrap_or(&(0..0)))
+}
+
+fn place(outcome: &Outcome, span: &Span) -> Origin {
+    Origin::Dockerfile { file: outcome.reading.name.clone(), span: span.clone() }
 }
 
 /// One line on a file; none where the findings already say all.
@@ -149,7 +169,8 @@ struct ImageEntry<'a> {
 
 #[derive(Serialize)]
 struct FindingEntry<'a> {
-    level: Level,
+    /// Whether it makes the command fail.
+    fails: bool,
     #[serde(flatten)]
     region: Option<Region>,
     #[serde(flatten)]
@@ -218,79 +239,52 @@ impl<'a> ImageEntry<'a> {
 impl<'a> FindingEntry<'a> {
     fn of(finding: &'a Finding, source: &[u8]) -> Self {
         Self {
-            level: level(finding.weight),
+            fails: finding.weight == Weight::Fails,
             region: finding.span.as_ref().map(|span| region(source, span)),
             refusal: &finding.refusal,
         }
     }
 }
 
-/// The findings, and what a person should know, for code scanning.
+/// The findings for code scanning, each with the edit that would settle it.
 pub(super) fn sarif(outcomes: &[Outcome], report: &Report, output: &mut Output) -> Result<(), Failure> {
-    let mut results = Vec::new();
-    let first_file = outcomes.first().map_or("Dockerfile", |outcome| &outcome.reading.name);
-    for refusal in &report.general {
-        results.push(result(first_file, None, refusal, Weight::Fails, Vec::new()));
-    }
+    let sources = sources(outcomes);
+    let mut places = Vec::new();
     for outcome in outcomes {
-        let source = outcome.before();
         for finding in &outcome.findings {
-            let place = finding.span.as_ref().map(|span| region(source, span));
-            let fix = fix(outcome, finding);
-            results.push(result(&outcome.reading.name, place, &finding.refusal, finding.weight, fix));
+            places.push((&finding.refusal, origin(outcome, finding), fix(outcome, finding)));
         }
     }
-    let mut findings = outcomes.iter().flat_map(|outcome| &outcome.findings);
-    let answered = findings.all(|finding| finding.refusal.exit == gate::Exit::Refused);
-    output.json(&sarif::log(&results, answered))
-}
-
-fn result(
-    file: &str,
-    place: Option<Region>,
-    refusal: &Refusal,
-    weight: Weight,
-    fix: Vec<Replacement>,
-) -> sarif::Finding {
-    let mut message = refusal.title.clone();
-    if !refusal.label.is_empty() {
-        message.push_str(": ");
-        message.push_str(&refusal.label);
-    }
-    for line in refusal.notes.iter().chain(&refusal.help) {
-        message.push('\n');
-        message.push_str(line);
-    }
-    sarif::Finding {
-        rule: refusal.code.name(),
-        about: refusal.code.summary(),
-        level: level(weight),
-        message,
-        file: file.to_owned(),
-        region: place,
-        fix,
-    }
+    let general = report.general.iter().map(|refusal| sarif::Finding { refusal, origin: None, fix: None });
+    let in_files = places.iter().map(|(refusal, origin, fix)| sarif::Finding {
+        refusal,
+        origin: Some(origin),
+        fix: fix.as_ref(),
+    });
+    output.json(&sarif::findings(general.chain(in_files), &sources))
 }
 
 /// The edits at the finding's own place; a pin that is written elsewhere, in an `ARG`, is no one-place fix.
-fn fix(outcome: &Outcome, finding: &Finding) -> Vec<Replacement> {
-    let Some(place) = &finding.span else { return Vec::new() };
+fn fix(outcome: &Outcome, finding: &Finding) -> Option<sarif::Fix> {
+    let place = finding.span.as_ref()?;
     let inside =
         outcome.edits.iter().filter(|edit| place.start <= edit.span.start && edit.span.end <= place.end);
-    inside
-        .map(|edit| Replacement { region: region(outcome.before(), &edit.span), text: edit.text.clone() })
-        .collect()
+    let edits: Vec<(Span, String)> = inside.map(|edit| (edit.span.clone(), edit.text.clone())).collect();
+    let file = outcome.reading.name.clone();
+    (!edits.is_empty()).then(|| sarif::Fix { description: "write the signed digest".to_owned(), file, edits })
 }
 
-fn level(weight: Weight) -> Level {
-    match weight {
-        Weight::Fails => Level::Error,
-        Weight::Told => Level::Warning,
-    }
+/// A stretch of text, 1-based; the end is the column after the last character.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Region {
+    line: usize,
+    column: usize,
+    end_line: usize,
+    end_column: usize,
 }
 
 fn region(source: &[u8], span: &Span) -> Region {
-    let (start_line, start_column) = line_and_column(source, span.start);
+    let (line, column) = line_and_column(source, span.start);
     let (end_line, end_column) = line_and_column(source, span.end);
-    Region { start_line, start_column, end_line, end_column }
+    Region { line, column, end_line, end_column }
 }

@@ -325,6 +325,9 @@ impl Plan {
                 }
             }
         }
+        if pins.is_empty() {
+            return Ok(Self { edits, unpinnable: Vec::new() });
+        }
         let plan = pin_edits(&content.file, inputs, &pins)?;
         edits.extend(plan.edits);
         edits.sort_by_key(|edit| edit.span.start);
