@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
 
 mod completion;
+mod documents;
 mod files;
 mod repositories;
 mod server;
