@@ -17,6 +17,7 @@ use std::ops::Range;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::error::shown;
 use super::json::{DEPTH_LIMIT, JsonError, Kind, Reader, too_deep};
 
 /// The canonical form of a JSON document that somebody else wrote.
@@ -378,7 +379,9 @@ fn rewrite_object(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: usize) -> R
         let mut ordered = Vec::with_capacity(out.len() - start);
         for (name, range) in &members {
             if before == Some(name) {
-                return Err(reader.error(format!("the member {name:?} stands twice in the object that ends")));
+                return Err(
+                    reader.error(format!("the member {} stands twice in the object that ends", shown(name)))
+                );
             }
             before = Some(name);
             ordered.push(if ordered.is_empty() { b'{' } else { b',' });

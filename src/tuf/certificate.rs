@@ -11,6 +11,7 @@ use x509_cert::der::{Decode as _, Encode as _, Reader as _, SliceReader};
 use x509_cert::ext::pkix::{BasicConstraints, KeyUsage};
 use x509_cert::time::Time;
 
+use super::error::shown;
 use super::view::Parsed;
 
 /// The certificates of one key: the leaf that holds it, then authorities between it and others.
@@ -31,7 +32,7 @@ impl Bundle {
             if block.tag() == "CERTIFICATE" {
                 Certificate::parse(block.into_contents())
             } else {
-                Err(format!("a PEM block of type {:?} where a certificate should be", block.tag()))
+                Err(format!("a PEM block of type {} where a certificate should be", shown(block.tag())))
             }
         });
         let first = certificates.next().ok_or("the key holds no certificate")??;

@@ -6,6 +6,7 @@ use std::ops::Range;
 use sha2::{Digest as _, Sha256};
 
 use super::canonical::{self, Member, Scanned};
+use super::error::shown;
 use super::json::{JsonError, Reader};
 use super::signature::Signature;
 use super::view::{Parsed, View, is_case_variant, pick};
@@ -161,7 +162,7 @@ impl Parts {
         let mut reader = Reader::new(raw)?;
         reader.object(|reader, name| {
             if is_case_variant("signed", &name) || is_case_variant("signatures", &name) {
-                return Err(reader.error(format!("the member {name:?} is a case variant of another")));
+                return Err(reader.error(format!("the member {} is a case variant of another", shown(&name))));
             }
             let twice = match &*name {
                 "signed" => parts.signed.is_some(),

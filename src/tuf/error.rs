@@ -69,7 +69,7 @@ pub enum TufError {
         found: String,
     },
     /// A name that no role may have.
-    #[error("`{name}` is not the name of a role")]
+    #[error("{} is not the name of a role", shown(name))]
     InvalidRole {
         /// The name as found.
         name: String,
@@ -190,4 +190,42 @@ pub enum TufError {
 /// The reasons as a tail of a message.
 fn listed(reasons: &[String]) -> String {
     if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) }
+}
+
+/// Text that others wrote, for a message: quoted, short, and without characters that move a cursor.
+pub(super) fn shown(text: &str) -> String {
+    let start: String = text.chars().take(SHOWN_LIMIT).collect();
+    let rest = if start.len() < text.len() { "…" } else { "" };
+    format!("{start:?}{rest}")
+}
+
+/// As many characters as a key ID has.
+const SHOWN_LIMIT: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_is_shown_short_and_harmless() {
+        assert_eq!(shown("v1"), r#""v1""#);
+        assert_eq!(shown("\u{1b}[2J\r\n\u{202e}"), r#""\u{1b}[2J\r\n\u{202e}""#);
+        assert_eq!(shown(&"a".repeat(1000)), format!("\"{}\"…", "a".repeat(64)));
+    }
+
+    #[test]
+    fn messages() {
+        let at: Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
+        let expired = TufError::Expired { role: RoleName::TARGETS, at };
+        assert_eq!(expired.to_string(), "`targets` metadata expired on 2026-03-01T00:00:00Z");
+        let reasons = vec!["one".to_owned(), "two".to_owned()];
+        let threshold = TufError::Threshold { role: RoleName::ROOT, valid: 0, needed: 1, reasons };
+        assert_eq!(threshold.to_string(), "`root` metadata has 0 of 1 valid signatures (one; two)");
+        let names = vec!["docker.io/mallory/base".to_owned()];
+        let wrong = TufError::WrongRepository { names, gun: "docker.io/acme/base".to_owned() };
+        assert_eq!(
+            wrong.to_string(),
+            "the root certificate is for `docker.io/mallory/base`, not for `docker.io/acme/base`"
+        );
+    }
 }

@@ -7,12 +7,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use x509_cert::der::asn1::{ObjectIdentifier, UintRef};
+use x509_cert::der::asn1::{AnyRef, ObjectIdentifier, UintRef};
 use x509_cert::der::{Decode as _, Reader as _, SliceReader};
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
 use super::canonical;
 use super::certificate::Bundle;
+use super::error::shown;
 use super::view::{Parsed, View};
 
 /// The ID of a key: the SHA-256 of its canonical JSON form, as 64 lower-case hexadecimal digits.
@@ -203,7 +204,7 @@ impl PublicKey {
                 let key = ed25519_dalek::VerifyingKey::from_bytes(bytes);
                 key.map(Material::Ed25519).map_err(|_| "the Ed25519 key is no point of the curve".to_owned())
             }
-            KeyType::Other(name) => Err(format!("keys of type {name:?} are not supported")),
+            KeyType::Other(name) => Err(format!("keys of type {} are not supported", shown(name))),
         }
     }
 }
@@ -244,7 +245,7 @@ fn elliptic(key_info: &[u8]) -> Parsed<Material> {
 fn rsa(key_info: &[u8]) -> Parsed<Material> {
     let info = SubjectPublicKeyInfoRef::from_der(key_info)
         .map_err(|it| format!("the key is not a DER public key: {it}"))?;
-    if info.algorithm.oid != RSA_ENCRYPTION || !info.algorithm.parameters.is_some_and(|it| it.is_null()) {
+    if info.algorithm.oid != RSA_ENCRYPTION || !info.algorithm.parameters.is_some_and(AnyRef::is_null) {
         return Err("the key is not an RSA key".to_owned());
     }
     let key = info.subject_public_key.as_bytes().ok_or("the RSA key is not whole bytes")?;

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::document::Document;
+use super::error::shown;
 use super::moment;
 use super::view::{Parsed, View};
 use super::{KeyId, PublicKey, RoleName, TufError};
@@ -65,7 +66,7 @@ impl RoleKeys {
         for id in items(key_ids)? {
             let id = id?.text()?;
             let key = id.parse().ok().and_then(|id: KeyId| keys.get(&id));
-            let key = key.ok_or_else(|| format!("key {id:.64} is not among the file's keys"))?;
+            let key = key.ok_or_else(|| format!("key {} is not among the file's keys", shown(&id)))?;
             if picked.len() >= KEY_LIMIT {
                 return Err(format!("more than {KEY_LIMIT} keys"));
             }
@@ -90,7 +91,7 @@ impl Header {
         let [kind, version, expires] = document.fields(["_type", "version", "expires"])?;
         let kind = kind.ok_or("`_type` is missing")?.text().map_err(|it| format!("`_type`: {it}"))?;
         if kind != role.type_name() {
-            return Err(format!("`_type` is {kind:.32?} instead of {:?}", role.type_name()));
+            return Err(format!("`_type` is {} instead of {:?}", shown(&kind), role.type_name()));
         }
         let number =
             version.ok_or("`version` is missing")?.count().map_err(|it| format!("`version`: {it}"))?;
@@ -148,7 +149,7 @@ pub(super) fn parse_keys(
         let entry = entry.map_err(malformed)?;
         let name = entry.name().map_err(malformed)?;
         let claimed: KeyId =
-            name.parse().map_err(|_| malformed(format!("`keys`: {name:.64?} is not a key ID")))?;
+            name.parse().map_err(|_| malformed(format!("`keys`: {} is not a key ID", shown(&name))))?;
         let key = PublicKey::parse(entry.value).map_err(|it| malformed(format!("key {claimed}: {it}")))?;
         if *key.id() != claimed {
             return Err(TufError::KeyIdMismatch { role: role.clone(), claimed, actual: key.id().clone() });
@@ -162,7 +163,7 @@ pub(super) fn parse_keys(
 }
 
 /// The items of an array; `null` or nothing is none.
-pub(super) fn items<'a>(list: Option<View<'a>>) -> Parsed<impl Iterator<Item = Parsed<View<'a>>>> {
+pub(super) fn items(list: Option<View<'_>>) -> Parsed<impl Iterator<Item = Parsed<View<'_>>>> {
     let list = list.filter(|it| !it.is_null()).map(View::items).transpose()?;
     Ok(list.into_iter().flatten())
 }

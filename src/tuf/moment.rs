@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 
+use super::error::shown;
 use super::view::Parsed;
 
 /// Reads what Go reads as RFC 3339, and nothing that only looks like it.
 pub(super) fn parse(text: &str) -> Parsed<Timestamp> {
-    let invalid = || format!("{:?} is not an RFC 3339 time", text.chars().take(64).collect::<String>());
+    let invalid = || format!("{} is not an RFC 3339 time", shown(text));
     if !has_shape(text.as_bytes()) {
         return Err(invalid());
     }

@@ -18,6 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 
 use super::document::Document;
+use super::error::shown;
 use super::key::Material;
 use super::metadata::RoleKeys;
 use super::view::{Parsed, View};
@@ -102,6 +103,23 @@ pub(super) struct TooFew {
     pub(super) reasons: Vec<String>,
 }
 
+impl TooFew {
+    /// Adds reasons of the caller's, which weigh more.
+    pub(super) fn because(mut self, reasons: impl Iterator<Item = String>) -> Self {
+        self.reasons = reasons.take(REASON_LIMIT).chain(self.reasons).collect();
+        self.shortened()
+    }
+
+    fn shortened(mut self) -> Self {
+        self.reasons.dedup();
+        if self.reasons.len() > REASON_LIMIT {
+            self.reasons.truncate(REASON_LIMIT - 1);
+            self.reasons.push("and more".to_owned());
+        }
+        self
+    }
+}
+
 /// The IDs of the keys that signed, when enough of the role's keys did.
 ///
 /// Keys are counted by what they are, not by what they are called: one key under two IDs, plain and
@@ -134,13 +152,7 @@ pub(super) fn check(document: &Document, role: &RoleKeys) -> Result<Vec<KeyId>, 
     if ids.len() > distinct.len() {
         reasons.push("one key signed under several IDs".to_owned());
     }
-    reasons.dedup();
-    if reasons.len() > REASON_LIMIT {
-        let more = reasons.len() - REASON_LIMIT;
-        reasons.truncate(REASON_LIMIT);
-        reasons.push(format!("and {more} more"));
-    }
-    Err(TooFew { valid: distinct.len(), needed: role.threshold, reasons })
+    Err(TooFew { valid: distinct.len(), needed: role.threshold, reasons }.shortened())
 }
 
 fn check_one(document: &Document, key: &PublicKey, signature: &Signature) -> Parsed<()> {
@@ -181,14 +193,15 @@ fn check_one(document: &Document, key: &PublicKey, signature: &Signature) -> Par
                 })?;
             key.verify_strict(&document.message(), &value.into()).map_err(|_| wrong())
         }
-        (Method::Other(name), _) => Err(format!("the signature method {name:?} is not supported")),
+        (Method::Other(name), _) => Err(format!("the signature method {} is not supported", shown(name))),
         (method, _) => Err(format!("the method `{method}` is not for keys of type `{}`", key.key_type())),
     }
 }
 
 /// The start of a key ID, as people compare them.
 fn shortened(key_id: &str) -> String {
-    key_id.chars().take(12).collect()
+    let start: String = key_id.chars().take(12).collect();
+    if start.bytes().all(|it| it.is_ascii_alphanumeric()) { start } else { shown(&start) }
 }
 
 /// A root has one signature for each of its keys and each key before a rotation: a handful.
@@ -250,7 +263,7 @@ mod tests {
             match (check(&document, &keys(key)), case["refused"].as_str()) {
                 (Ok(_), None) => {}
                 (Err(it), Some(reason)) => {
-                    assert!(it.reasons[0].contains(reason), "{name}: {:?}", it.reasons)
+                    assert!(it.reasons[0].contains(reason), "{name}: {:?}", it.reasons);
                 }
                 (found, expected) => panic!("{name}: {found:?} instead of {expected:?}"),
             }

@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::document::Document;
+use super::error::shown;
 use super::metadata::{Hashes, RoleKeys, items, parse_keys};
 use super::view::{Parsed, View};
 use super::{RoleName, TufError};
@@ -29,7 +30,7 @@ impl Targets {
         if !self.may_sign(name) {
             return Ok(None);
         }
-        self.search(name).map_err(|reason| self.malformed(format!("target {name:.128?}: {reason}")))
+        self.search(name).map_err(|reason| self.malformed(format!("target {}: {reason}", shown(name))))
     }
 
     /// Calls with each target that the role lists and may sign, in the order of their names.
@@ -46,7 +47,7 @@ impl Targets {
         self.entries().map(|entry| {
             let (name, value) = entry.map_err(|it| self.malformed(it))?;
             let target = Target::parse(value);
-            let target = target.map_err(|it| self.malformed(format!("target {name:.128?}: {it}")))?;
+            let target = target.map_err(|it| self.malformed(format!("target {}: {it}", shown(&name))))?;
             Ok((name, target))
         })
     }

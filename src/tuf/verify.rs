@@ -198,9 +198,9 @@ pub(super) fn verify_root(raw: Vec<u8>, demands: &RootDemands<'_>) -> Result<Tru
     let own = base_role(&value, &role)?;
     let candidates = Candidates::of(own, demands.gun, demands.now)?;
     let keys = RoleKeys { keys: candidates.pinned(demands)?, threshold: own.threshold };
-    let signatures = signature::check(&document, &keys).map_err(|mut too_few: TooFew| {
-        too_few.reasons.extend(candidates.unusable.into_iter().map(|it| it.to_string()));
-        threshold(&role)(too_few)
+    let signatures = signature::check(&document, &keys).map_err(|it| {
+        let unusable = candidates.unusable.iter().map(Unusable::to_string);
+        threshold(&role)(it.because(unusable))
     })?;
     let root =
         Trusted { role, document, version: header.version, expires: header.expires, signatures, value };
@@ -294,7 +294,7 @@ impl Candidates {
                 let is_pinned = |it: &&PublicKey| ids.contains(it.id()) || ids.contains(it.canonical_id());
                 let pinned: Vec<PublicKey> = keys.clone().filter(is_pinned).cloned().collect();
                 if pinned.is_empty() {
-                    let found = keys.map(|it| it.id().clone()).collect();
+                    let found = keys.take(NAMES_SHOWN).map(|it| it.id().clone()).collect();
                     return Err(TufError::PinMismatch { gun: gun(), found });
                 }
                 Ok(pinned)
@@ -366,7 +366,7 @@ fn root_certificate(key: &PublicKey, gun: &Gun, now: Option<jiff::Timestamp>) ->
         return Err(Why::Form("the certificate does not have one common name".to_owned()));
     };
     if !names_repository(&name, gun) {
-        return Err(Why::Name(name.chars().take(NAME_SHOWN).collect()));
+        return Err(Why::Name(name.escape_debug().take(NAME_SHOWN).collect()));
     }
     leaf.check_form().map_err(Why::Form)?;
     key.material().map_err(Why::Form)?;

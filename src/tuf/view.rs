@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::canonical::unescape;
+use super::error::shown;
 
 /// What was expected of a value and did not hold; in words, for the middle of a sentence.
 pub(super) type Parsed<T> = Result<T, String>;
@@ -118,7 +119,7 @@ pub(super) fn pick<'a>(
         if *known == name {
             *field = Some(value);
         } else if is_case_variant(known, name) {
-            return Err(format!("the member {name:?} is a case variant of `{known}`"));
+            return Err(format!("the member {} is a case variant of `{known}`", shown(name)));
         }
     }
     Ok(())
@@ -159,7 +160,7 @@ pub(super) struct Entries<'a> {
     at: usize,
 }
 
-impl<'a> Entries<'a> {
+impl Entries<'_> {
     /// Where the last member's name (without quotes) and value stand in the object's bytes.
     pub(super) fn next_ranges(&mut self) -> Option<Parsed<(Range<usize>, Range<usize>)>> {
         match self.bytes.get(self.at)? {

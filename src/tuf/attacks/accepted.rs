@@ -137,7 +137,7 @@ fn absent_delegations() {
 #[test]
 fn no_targets_at_all() {
     for edit in [(|it| drop(it.as_object_mut().unwrap().remove("targets"))) as fn(&mut Value), |it| {
-        it["targets"] = json!(null)
+        it["targets"] = json!(null);
     }] {
         let mut repository = Repository::new(GUN);
         repository.role("targets").before_signing = Some(Box::new(edit));

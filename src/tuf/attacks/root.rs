@@ -387,7 +387,8 @@ fn chain_to_a_pinned_authority_holds() {
 
 #[test]
 fn chains_that_are_broken() {
-    let breaks: [(&str, fn(&mut Chain)); 12] = [
+    type Spoil = fn(&mut Chain);
+    let breaks: [(&str, Spoil); 12] = [
         ("signature of the chain is wrong", |it| it.authority_signs_with = TestKey::p256("mallory")),
         ("signature of the chain is wrong", |it| it.intermediate_signs_with = TestKey::p256("mallory")),
         ("neither pinned nor in the bundle", |it| it.intermediate.issuer = Some("Another".to_owned())),

@@ -51,7 +51,7 @@ impl TestCertificate {
     /// The DER certificate for a subject's key, signed by an issuer's key (P-256).
     #[must_use]
     pub fn issue(&self, subject: &TestKey, issuer: &TestKey) -> Vec<u8> {
-        let algorithm = der(0x30, &[der(0x06, &[self.signature_algorithm.clone()])]);
+        let algorithm = der(0x30, &[der(0x06, std::slice::from_ref(&self.signature_algorithm))]);
         let issuer_names = self.issuer.as_ref().map_or(self.common_names.clone(), |it| vec![it.clone()]);
         let signed = der(
             0x30,
@@ -84,7 +84,8 @@ impl TestCertificate {
             extension(&[0x55, 0x1d, 19], true, der(0x30, &constraints)),
         ];
         if !self.extended_key_usages.is_empty() {
-            let usages: Vec<_> = self.extended_key_usages.iter().map(|it| der(0x06, &[it.clone()])).collect();
+            let usages: Vec<_> =
+                self.extended_key_usages.iter().map(|it| der(0x06, std::slice::from_ref(it))).collect();
             extensions.push(extension(&[0x55, 0x1d, 37], false, der(0x30, &usages)));
         }
         extensions.extend(self.critical.iter().map(|it| extension(it, true, der(0x05, &[]))));

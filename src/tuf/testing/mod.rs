@@ -12,6 +12,9 @@
 //! assert!(verified.targets.find("1.4").unwrap().is_some());
 //! ```
 
+// A test that misuses the maker should stop at once, and says so by panicking.
+#![allow(clippy::missing_panics_doc)]
+
 mod certificate;
 mod key;
 
@@ -59,10 +62,15 @@ pub struct Role {
     /// Who signs it.
     pub signers: Vec<TestKey>,
     /// Called with the finished object before it is signed.
-    pub before_signing: Option<Box<dyn Fn(&mut Value) + Send + Sync>>,
+    pub before_signing: Option<SignedEdit>,
     /// Called with the finished file before the role above it takes its hash.
-    pub after_signing: Option<Box<dyn Fn(Vec<u8>) -> Vec<u8> + Send + Sync>>,
+    pub after_signing: Option<FileEdit>,
 }
+
+/// A change of what is about to be signed.
+pub type SignedEdit = Box<dyn Fn(&mut Value) + Send + Sync>;
+/// A change of a finished file.
+pub type FileEdit = Box<dyn Fn(Vec<u8>) -> Vec<u8> + Send + Sync>;
 
 impl Role {
     /// A role with what every file has.
@@ -120,9 +128,6 @@ impl Repository {
     }
 
     /// The role of this name.
-    ///
-    /// # Panics
-    /// When there is none.
     pub fn role(&mut self, name: &str) -> &mut Role {
         self.roles.get_mut(name).expect("the test knows its roles")
     }
@@ -238,9 +243,6 @@ impl Files {
     }
 
     /// The file of a role.
-    ///
-    /// # Panics
-    /// When there is none.
     #[must_use]
     pub fn get(&self, role: &str) -> Vec<u8> {
         self.files.get(role).expect("the test knows its roles").clone()
