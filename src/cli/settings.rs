@@ -197,3 +197,120 @@ fn policy_failure(error: &PolicyError) -> Failure {
 const SYSTEM_TLS: &str = "/etc/trustgate/tls";
 /// Below `$XDG_CONFIG_HOME`.
 const USER_POLICY: &str = "trustgate/policy.toml";
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::arguments::Arguments;
+    use crate::cli::environment::ColorWish;
+    use crate::policy::DisabledBy;
+
+    /// A machine in a folder of its own, with these files.
+    struct Machine {
+        folder: tempfile::TempDir,
+        environment: Environment,
+    }
+
+    impl Machine {
+        fn new(files: &[&str]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            for name in files {
+                let path = folder.path().join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, "version = 1\n").unwrap();
+            }
+            let environment = Environment {
+                home: Some(folder.path().join("home")),
+                docker_config: None,
+                config_home: None,
+                content_trust: None,
+                content_trust_server: None,
+                policy: None,
+                system_policy: folder.path().join("etc/policy.toml"),
+                certificate_file: None,
+                color: ColorWish::Never,
+                stdout_is_terminal: false,
+                stderr_is_terminal: false,
+                clock: Arc::new(|| jiff::Timestamp::UNIX_EPOCH),
+            };
+            Self { folder, environment }
+        }
+
+        fn settings(&self, words: &[&str]) -> Result<Settings, Failure> {
+            let words = ["trustgate", "verify", "a"].iter().chain(words);
+            Settings::new(&Arguments::try_parse_from(words).unwrap().global, &self.environment)
+        }
+
+        /// The policies that hold, by the names of their files.
+        fn policies(&self, words: &[&str]) -> Vec<String> {
+            let settings = self.settings(words).unwrap_or_else(|failure| panic!("{failure}"));
+            let policies = settings.policy_set(DEMANDS).unwrap();
+            let root = format!("{}/", self.folder.path().display());
+            policies.files().iter().map(|file| file.replace(&root, "")).collect()
+        }
+
+        fn path(&self, name: &str) -> String {
+            self.folder.path().join(name).display().to_string()
+        }
+    }
+
+    const DEMANDS: Demands = Demands { signed_digests: false, signers: SignerListing::Required };
+
+    #[test]
+    fn the_policy_of_the_machine_always_comes_first() {
+        let user = "home/.config/trustgate/policy.toml";
+        let mut machine = Machine::new(&["etc/policy.toml", user, "one.toml", "two.toml"]);
+        assert_eq!(machine.policies(&[]), ["etc/policy.toml", user]);
+        let (one, two) = (machine.path("one.toml"), machine.path("two.toml"));
+        machine.environment.policy = Some(format!("{one}::{two}").into());
+        assert_eq!(machine.policies(&[]), ["etc/policy.toml", "one.toml", "two.toml"]);
+        assert_eq!(machine.policies(&["--policy", &two]), ["etc/policy.toml", "two.toml"]);
+    }
+
+    #[test]
+    fn without_a_file_docker_s_rule_holds() {
+        assert_eq!(Machine::new(&[]).policies(&[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_the_command_demands_is_one_more_layer() {
+        let machine = Machine::new(&["etc/policy.toml"]);
+        assert_eq!(machine.policies(&["--require-fresh"]), ["etc/policy.toml", "this command"]);
+        let settings = Machine::new(&[]).settings(&[]).unwrap();
+        let policies = settings.policy_set(Demands { signed_digests: true, ..DEMANDS }).unwrap();
+        let rule = policies.terms(&"docker.io/acme/base".parse().unwrap()).unwrap();
+        assert_eq!(rule.digest, crate::policy::DigestRule::Signed);
+        // It leaves trust on first use as it was.
+        assert!(matches!(rule.terms, crate::policy::Terms::AllOf(_)));
+    }
+
+    #[test]
+    fn a_flag_outranks_the_environment() {
+        let mut machine = Machine::new(&[]);
+        machine.environment.content_trust = Some("0".to_owned());
+        machine.environment.content_trust_server = Some("https://variable.example".to_owned());
+        let settings = machine.settings(&[]).unwrap();
+        assert_eq!(settings.switch(), TrustSwitch::Disabled(DisabledBy::Environment));
+        assert_eq!(settings.server.as_deref(), Some("https://variable.example"));
+        let words = ["--disable-content-trust=false", "--server", "https://flag.example"];
+        let settings = machine.settings(&words).unwrap();
+        assert_eq!(settings.switch(), TrustSwitch::Enabled);
+        assert_eq!(settings.server.as_deref(), Some("https://flag.example"));
+    }
+
+    #[test]
+    fn folders_are_docker_s_own() {
+        let mut machine = Machine::new(&[]);
+        let trust =
+            |machine: &Machine, words: &[&str]| machine.settings(words).unwrap().trust_folder.unwrap();
+        assert_eq!(trust(&machine, &[]), machine.folder.path().join("home/.docker/trust"));
+        machine.environment.docker_config = Some(PathBuf::from("/variable"));
+        assert_eq!(trust(&machine, &[]), Path::new("/variable/trust"));
+        assert_eq!(trust(&machine, &["--config", "/flag"]), Path::new("/flag/trust"));
+        assert_eq!(trust(&machine, &["--config", "/flag", "--trust-dir", "/dir"]), Path::new("/dir"));
+    }
+}
