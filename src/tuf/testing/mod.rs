@@ -16,6 +16,7 @@
 #![allow(clippy::missing_panics_doc)]
 
 mod certificate;
+mod hostile;
 mod key;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ use super::{
 use crate::image::Gun;
 
 pub use certificate::{CODE_SIGNING, ECDSA_SHA1, ECDSA_SHA256, TestCertificate, pem};
+pub use hostile::{check_canonical, verify_any};
 pub use key::TestKey;
 
 /// The time at which test repositories are published: noon of 1 June 2026.
