@@ -26,6 +26,8 @@ mod pin;
 mod scope;
 mod second_opinion;
 mod source;
+#[cfg(test)]
+mod tests;
 mod uses;
 mod versions;
 mod word;
