@@ -24,7 +24,10 @@ pub(super) fn heredocs(line: &str) -> Result<Vec<Heredoc>, WordError> {
 
 /// Whether `BuildKit` before it shared one word buffer between nesting levels saw other heredocs.
 pub(super) fn reads_differently_unshared(line: &str) -> bool {
-    line.contains("${") && candidates(line, Buffers::Shared) != candidates(line, Buffers::PerLevel)
+    let found = |buffers| -> Result<Vec<Heredoc>, WordError> {
+        candidates(line, buffers)?.iter().filter_map(|word| heredoc(word).transpose()).collect()
+    };
+    line.contains("${") && found(Buffers::Shared) != found(Buffers::PerLevel)
 }
 
 /// The word as one heredoc, if it is one: `^(\d*)<<(-?)\s*([^<]*)$`.

@@ -97,7 +97,7 @@ fn platform_values(parsed: &Parsed, inputs: &BuildInputs) -> Values {
 
 /// `BuildKit` replaces the value by the number of seconds that it stands for, after the ARGs are
 /// evaluated; says whether that number is not known here.
-fn settle_epoch(values: &mut Values, inputs: &BuildInputs) -> bool {
+pub(super) fn settle_epoch(values: &mut Values, inputs: &BuildInputs) -> bool {
     let given = inputs.build_args.get(EPOCH).or_else(|| values.get(EPOCH).filter(|value| !value.is_empty()));
     let Some(given) = given else { return false };
     let seconds = given.parse::<i64>();

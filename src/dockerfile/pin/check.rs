@@ -173,9 +173,15 @@ fn snapshot(parsed: &Parsed, build: &BuildInputs, stages: &[usize]) -> Option<Sn
         bases.insert(*stage, expand(body.base.as_str()));
         platforms.insert(*stage, body.platform.as_deref().and_then(expand));
     }
-    let names: BTreeSet<&String> = parsed.stages.iter().flat_map(|body| &body.bare_args).collect();
+    let mut names: BTreeSet<&String> = parsed.stages.iter().flat_map(|body| &body.bare_args).collect();
+    names.extend(parsed.global_args.iter().map(|arg| &arg.key).filter(|name| steers_the_build(name)));
     let in_stages = names.into_iter().map(|name| (name.clone(), scope.values.get(name).cloned())).collect();
     Some(Snapshot { bases, platforms, in_stages })
+}
+
+/// ARGs before the first FROM that `BuildKit` itself looks at.
+pub(super) fn steers_the_build(name: &str) -> bool {
+    name == "SOURCE_DATE_EPOCH" || name.starts_with("BUILDKIT_")
 }
 
 /// What variables are given: nothing, and a text that is no default but may stand anywhere in

@@ -112,6 +112,9 @@ impl Reason {
                 format!("`{word}` depends on the platform through {name}, and a digest would fix one"),
                 "name a multi-platform image, which needs no platform in its name".to_owned(),
             ),
+            Self::InStage(name) if check::steers_the_build(&name) => {
+                (format!("BuildKit itself looks at the value of ARG {name}"), own)
+            }
             Self::InStage(name) => {
                 (format!("the value of ARG {name} is also used inside a stage, where a pin would show"), own)
             }

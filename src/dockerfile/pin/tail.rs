@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::instruction::Parsed;
-use super::super::scope::{BareArg, Scope};
+use super::super::scope::{BareArg, Scope, settle_epoch};
 use super::super::source::Text;
 use super::super::word::{Budget, Form, Missing, Part, Values, Word};
 use super::super::{BuildInputs, Edit, Span};
@@ -60,6 +60,7 @@ impl<'a> Defaults<'a> {
             }
             each.push(value);
         }
+        settle_epoch(&mut values, inputs);
         Self {
             parsed,
             values,
