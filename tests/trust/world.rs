@@ -113,7 +113,10 @@ impl World {
 
     /// A reader that the server can tell from others.
     pub fn reader_named(&self, name: &str) -> TrustReader {
-        let options = HttpOptions { user_agent: name.to_owned(), ..self.options() };
+        self.reader_with_options(HttpOptions { user_agent: name.to_owned(), ..self.options() })
+    }
+
+    pub fn reader_with_options(&self, options: HttpOptions) -> TrustReader {
         self.reader_of(Some(Cache::new(self.trust_folder())), options)
     }
 
