@@ -43,7 +43,7 @@ pub fn parse_challenges(value: &[u8]) -> Result<Vec<Challenge>, ChallengeError> 
             Some(challenge) if input.take(b'=') => {
                 input.skip_space();
                 let value = if input.peek() == Some(b'"') { input.quoted()? } else { input.token()? };
-                challenge.add(name, value)?;
+                challenge.add(&name, value)?;
                 input.skip_space();
                 input.end_of_element()?;
             }
@@ -52,10 +52,10 @@ pub fn parse_challenges(value: &[u8]) -> Result<Vec<Challenge>, ChallengeError> 
                     return Err(ChallengeError::TooMany);
                 }
                 challenges.push(Challenge { scheme: name.to_ascii_lowercase(), parameters: Vec::new() });
-                if !spaced {
-                    input.end_of_element()?;
-                } else {
+                if spaced {
                     input.skip_token68();
+                } else {
+                    input.end_of_element()?;
                 }
             }
         }
@@ -63,7 +63,7 @@ pub fn parse_challenges(value: &[u8]) -> Result<Vec<Challenge>, ChallengeError> 
 }
 
 impl Challenge {
-    fn add(&mut self, name: String, value: String) -> Result<(), ChallengeError> {
+    fn add(&mut self, name: &str, value: String) -> Result<(), ChallengeError> {
         let name = name.to_ascii_lowercase();
         if self.parameters.len() == PARAMETER_LIMIT {
             return Err(ChallengeError::TooMany);

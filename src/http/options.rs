@@ -44,8 +44,8 @@ impl HttpOptions {
             timeouts: Timeouts {
                 connect: Duration::from_secs(15),
                 idle: Duration::from_secs(30),
-                total: Duration::from_secs(180),
-                helper: Duration::from_secs(60),
+                total: Duration::from_mins(3),
+                helper: Duration::from_mins(1),
             },
         }
     }

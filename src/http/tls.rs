@@ -27,7 +27,7 @@ pub(super) fn system_roots(options: &HttpOptions) -> Result<RootCertStore, HttpE
         // A system's bundle may hold a certificate or two that webpki does not read.
         let (read, _) = roots.add_parsable_certificates(certificates(path)?);
         if read == 0 {
-            return Err(unusable(path, "no certificate in it can be read"));
+            return Err(unusable(path, &"no certificate in it can be read"));
         }
     } else {
         let compiled_in = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned();
@@ -61,7 +61,7 @@ pub(super) fn client_config(roots: &RootCertStore, folders: &[PathBuf]) -> Resul
             match path.extension().and_then(|extension| extension.to_str()) {
                 Some("crt") => {
                     for certificate in certificates(&path)? {
-                        roots.add(certificate).map_err(|error| unusable(&path, error))?;
+                        roots.add(certificate).map_err(|error| unusable(&path, &error))?;
                     }
                 }
                 Some("cert") if identity.is_none() => identity = Some(client_identity(&path)?),
@@ -76,7 +76,7 @@ pub(super) fn client_config(roots: &RootCertStore, folders: &[PathBuf]) -> Resul
         .with_root_certificates(roots);
     let mut config = match identity {
         Some(Identity { path, chain, key }) => {
-            builder.with_client_auth_cert(chain, key).map_err(|error| unusable(&path, error))?
+            builder.with_client_auth_cert(chain, key).map_err(|error| unusable(&path, &error))?
         }
         None => builder.with_no_client_auth(),
     };
@@ -95,35 +95,35 @@ fn client_identity(path: &Path) -> Result<Identity, HttpError> {
     let chain = certificates(path)?;
     let key_path = path.with_extension("key");
     let pem = zeroize::Zeroizing::new(
-        read_bounded(&key_path, CERTIFICATE_LIMIT).map_err(|error| unusable(&key_path, error))?,
+        read_bounded(&key_path, CERTIFICATE_LIMIT).map_err(|error| unusable(&key_path, &error))?,
     );
-    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| unusable(&key_path, error))?;
+    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| unusable(&key_path, &error))?;
     Ok(Identity { path: path.to_owned(), chain, key })
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, HttpError> {
-    let pem = read_bounded(path, BUNDLE_LIMIT).map_err(|error| unusable(path, error))?;
+    let pem = read_bounded(path, BUNDLE_LIMIT).map_err(|error| unusable(path, &error))?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
-        .map_err(|error| unusable(path, error))?;
+        .map_err(|error| unusable(path, &error))?;
     if certificates.is_empty() {
-        return Err(unusable(path, "it holds no certificate in PEM form"));
+        return Err(unusable(path, &"it holds no certificate in PEM form"));
     }
     Ok(certificates)
 }
 
 /// The files of a folder in the order of their names.
 fn files(folder: &Path) -> Result<Vec<PathBuf>, HttpError> {
-    let entries = std::fs::read_dir(folder).map_err(|error| unusable(folder, error))?;
+    let entries = std::fs::read_dir(folder).map_err(|error| unusable(folder, &error))?;
     let mut paths = Vec::new();
     for entry in entries.take(FOLDER_LIMIT) {
-        paths.push(entry.map_err(|error| unusable(folder, error))?.path());
+        paths.push(entry.map_err(|error| unusable(folder, &error))?.path());
     }
     paths.sort();
     Ok(paths)
 }
 
-fn unusable(path: &Path, reason: impl ToString) -> HttpError {
+fn unusable(path: &Path, reason: &dyn ToString) -> HttpError {
     HttpError::CertificateFile { path: path.to_owned(), reason: reason.to_string() }
 }
 

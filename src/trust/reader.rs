@@ -31,7 +31,7 @@ pub struct TrustReader {
     clock: Clock,
     server: Option<String>,
     signers: SignerListing,
-    repositories: Arc<Mutex<HashMap<(Gun, Url), Vec<Known>>>>,
+    repositories: Arc<Mutex<Repositories>>,
 }
 
 impl TrustReader {
@@ -92,13 +92,12 @@ impl TrustReader {
         let state = {
             let mut repositories = self.repositories.lock().unwrap_or_else(PoisonError::into_inner);
             let known = repositories.entry((gun.clone(), server.clone())).or_default();
-            match known.iter().find(|known| known.pins == *pins) {
-                Some(known) => Arc::clone(&known.state),
-                None => {
-                    let state = Arc::default();
-                    known.push(Known { pins: pins.clone(), state: Arc::clone(&state) });
-                    state
-                }
+            if let Some(known) = known.iter().find(|known| known.pins == *pins) {
+                Arc::clone(&known.state)
+            } else {
+                let state = Arc::default();
+                known.push(Known { pins: pins.clone(), state: Arc::clone(&state) });
+                state
             }
         };
         let refresh = Refresh {
@@ -118,6 +117,9 @@ impl TrustReader {
         state.get_or_init(read).await.clone()
     }
 }
+
+/// What was read, by the repository's name and its server.
+type Repositories = HashMap<(Gun, Url), Vec<Known>>;
 
 /// A repository under one set of pins. Each set is checked by a refresh of its own.
 struct Known {

@@ -327,7 +327,7 @@ impl Walk<'_> {
         let current = chain.root().version().get();
         let target = peek_version(&newest).map_or(0, Version::get);
         let gap = target.saturating_sub(current);
-        if !matches!(error, TufError::NotSignedByPrevious { .. }) || gap < 2 || gap > ROTATION_LIMIT {
+        if !matches!(error, TufError::NotSignedByPrevious { .. }) || !(2..=ROTATION_LIMIT).contains(&gap) {
             return Err(failed(error));
         }
         for version in current + 1..target {

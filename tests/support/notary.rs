@@ -20,7 +20,7 @@ use tokio_rustls::server::TlsStream;
 use trustgate::tuf::testing::Files;
 
 /// A server on loopback; it stops when it is dropped.
-pub struct FakeNotary {
+pub(crate) struct FakeNotary {
     address: SocketAddr,
     certificate: String,
     state: Arc<State>,
@@ -28,32 +28,32 @@ pub struct FakeNotary {
 }
 
 /// Answers a request.
-pub type Handler = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;
+pub(crate) type Handler = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;
 
 /// What came in.
 #[derive(Clone, Debug)]
-pub struct Request {
-    pub method: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
     /// Path and query.
-    pub target: String,
-    pub headers: BTreeMap<String, String>,
-    pub body: String,
+    pub(crate) target: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
 }
 
 impl Request {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
 
     /// The last part of the path.
-    pub fn file(&self) -> &str {
+    pub(crate) fn file(&self) -> &str {
         self.target.rsplit('/').next().unwrap_or_default()
     }
 }
 
 /// What goes out.
 #[derive(Clone)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// A regular answer.
     Answer { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
     /// These bytes, then the end of the connection.
@@ -65,24 +65,24 @@ pub enum Reply {
 }
 
 impl Reply {
-    pub fn ok(body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn ok(body: impl Into<Vec<u8>>) -> Self {
         Self::Answer { status: 200, headers: Vec::new(), body: body.into() }
     }
 
-    pub fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         Self::Answer { status, headers: Vec::new(), body: Vec::new() }
     }
 
-    pub fn not_found() -> Self {
+    pub(crate) fn not_found() -> Self {
         let body = r#"{"errors":[{"code":"METADATA_NOT_FOUND","message":"You have requested metadata that does not exist.","detail":{}}]}"#;
         Self::Answer { status: 404, headers: Vec::new(), body: body.into() }
     }
 
-    pub fn redirect(location: &str) -> Self {
+    pub(crate) fn redirect(location: &str) -> Self {
         Self::status(302).with("Location", location)
     }
 
-    pub fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         if let Self::Answer { headers, .. } = &mut self {
             headers.push((name.to_owned(), value.to_owned()));
         }
@@ -91,12 +91,12 @@ impl Reply {
 }
 
 impl FakeNotary {
-    pub async fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         Self::listen(Arc::new(handler), &[b"http/1.1"]).await
     }
 
     /// The same over HTTP/2; only [`Reply::Answer`] can be given.
-    pub async fn with_http2(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn with_http2(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         Self::listen(Arc::new(handler), &[b"h2"]).await
     }
 
@@ -126,33 +126,33 @@ impl FakeNotary {
     }
 
     /// `127.0.0.1:port`.
-    pub fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         self.address.to_string()
     }
 
-    pub fn url(&self, path: &str) -> url::Url {
+    pub(crate) fn url(&self, path: &str) -> url::Url {
         format!("https://{}{path}", self.address).parse().expect("an address makes a URL")
     }
 
     /// Puts the server's certificate where docker looks for a host's CA.
-    pub fn trust_in(&self, config_dir: &Path) {
+    pub(crate) fn trust_in(&self, config_dir: &Path) {
         let folder = config_dir.join("tls").join(self.host());
         std::fs::create_dir_all(&folder).expect("the test's own folder");
         std::fs::write(folder.join("ca.crt"), &self.certificate).expect("the test's own folder");
     }
 
     /// Replaces what answers.
-    pub fn answer(&self, handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
+    pub(crate) fn answer(&self, handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
         *self.state.handler.lock().expect("no handler panics") = Arc::new(handler);
     }
 
     /// Every request since the last call.
-    pub fn take_requests(&self) -> Vec<Request> {
+    pub(crate) fn take_requests(&self) -> Vec<Request> {
         std::mem::take(&mut self.state.requests.lock().expect("no handler panics"))
     }
 
     /// How many TLS connections were made.
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
     }
 }
@@ -194,7 +194,7 @@ impl State {
                 Reply::Answer { status, headers, body } => {
                     let mut head = format!("HTTP/1.1 {status} -\r\nContent-Length: {}\r\n", body.len());
                     for (name, value) in headers {
-                        head.push_str(&format!("{name}: {value}\r\n"));
+                        head.extend([name.as_str(), ": ", value.as_str(), "\r\n"]);
                     }
                     head.push_str("\r\n");
                     stream.write_all(&[head.into_bytes(), body].concat()).await?;
@@ -207,7 +207,7 @@ impl State {
                     stream.write_all(&bytes).await?;
                     stream.flush().await?;
                     // Until the client gives up.
-                    stream.read(&mut [0; 64]).await?;
+                    let _ = stream.read(&mut [0; 64]).await?;
                     return Ok(());
                 }
                 Reply::Endless => {
@@ -286,14 +286,14 @@ async fn read_request(
 
 /// The files of any number of repositories, by their paths on a trust server.
 #[derive(Clone, Default)]
-pub struct Shelf {
+pub(crate) struct Shelf {
     files: BTreeMap<String, Vec<u8>>,
 }
 
 impl Shelf {
     /// Adds what was published: current files, files by hash, and the root by its version. What
     /// was added before stays reachable by hash and version.
-    pub fn publish(&mut self, files: &Files) {
+    pub(crate) fn publish(&mut self, files: &Files) {
         let base = format!("/v2/{}/_trust/tuf", files.gun());
         for (role, content) in &files.files {
             let hash = hex::encode(Sha256::digest(content));
@@ -307,12 +307,12 @@ impl Shelf {
     }
 
     /// Takes files away whose path contains this text.
-    pub fn remove(&mut self, text: &str) {
+    pub(crate) fn remove(&mut self, text: &str) {
         self.files.retain(|path, _| !path.contains(text));
     }
 
     /// What a server with these files answers.
-    pub fn reply(&self, request: &Request) -> Reply {
+    pub(crate) fn reply(&self, request: &Request) -> Reply {
         self.files.get(&request.target).map_or_else(Reply::not_found, |content| Reply::ok(content.clone()))
     }
 }

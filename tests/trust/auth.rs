@@ -388,8 +388,7 @@ async fn a_helper_that_is_no_program_is_never_started() {
 
 #[tokio::test]
 async fn a_configuration_that_can_not_be_read_is_named_without_its_content() {
-    for content in ["{", "{\"auths\":7}", "{\"auths\":{\"registry.example\":{\"auth\":\"hunter2!\"}}}"]
-    {
+    for content in ["{", "{\"auths\":7}", "{\"auths\":{\"registry.example\":{\"auth\":\"hunter2!\"}}}"] {
         let guarded = Guarded::new(|_| token()).await;
         fs::write(guarded.world.folder.path().join("config.json"), content).unwrap();
         let error = guarded.world.find("1.4").await.unwrap_err();

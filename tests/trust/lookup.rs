@@ -26,15 +26,17 @@ async fn a_tag_in_targets_alone_counts() {
 
 #[tokio::test]
 async fn a_broken_releases_role_is_no_reason_to_fall_back() {
+    /// A name, and how to break the role.
+    type Way = (&'static str, fn(&mut Repository));
     // Docker warns and takes the tag from `targets`.
-    let break_it: [(&str, fn(&mut Repository)); 3] = [
+    let ways: [Way; 3] = [
         ("expired", |it| it.role("targets/releases").set_expires(days(-1))),
         ("unsigned", |it| it.role("targets/releases").signers = vec![TestKey::p256("nobody")]),
         ("malformed", |it| {
             it.role("targets/releases").after_signing = Some(Box::new(|file| file[..40].to_vec()));
         }),
     ];
-    for (how, break_it) in break_it {
+    for (how, break_it) in ways {
         let mut repository = with_signers();
         repository.tag("targets/releases", "1.4", b"released 1.4");
         break_it(&mut repository);

@@ -3,6 +3,8 @@
 //! Nothing here leaves loopback or looks at the real clock: metadata is made at a fixed time, and
 //! the reader's clock is the test's own.
 
+#![expect(clippy::unwrap_used, reason = "what a test prepares must hold, or the test fails")]
+
 #[path = "../support/notary.rs"]
 mod notary;
 

@@ -215,7 +215,7 @@ async fn a_server_that_says_no_is_not_one_that_is_down() {
         let error = world.find("1.4").await.unwrap_err();
         match (status, &error) {
             (401 | 403, TrustError::Unauthorized { registry, .. }) => {
-                assert_eq!(registry, "registry.example")
+                assert_eq!(registry, "registry.example");
             }
             (404, TrustError::MissingRole { role, .. }) => assert_eq!(role, "timestamp"),
             (400 | 429, TrustError::Unreachable { .. }) => {}

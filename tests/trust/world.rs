@@ -15,29 +15,29 @@ use trustgate::tuf::testing::{self, Repository, TestKey};
 
 use crate::notary::{FakeNotary, Reply, Request, Shelf};
 
-pub const GUN: &str = "registry.example/acme/base";
+pub(crate) const GUN: &str = "registry.example/acme/base";
 
 /// Long enough for loopback, short enough to wait for.
-pub const SHORT: Duration = Duration::from_millis(250);
+pub(crate) const SHORT: Duration = Duration::from_millis(250);
 
-pub struct World {
-    pub timeouts: Timeouts,
-    pub server: FakeNotary,
-    pub folder: tempfile::TempDir,
+pub(crate) struct World {
+    pub(crate) timeouts: Timeouts,
+    pub(crate) server: FakeNotary,
+    pub(crate) folder: tempfile::TempDir,
     shelf: Arc<Mutex<Shelf>>,
     now: Arc<AtomicI64>,
 }
 
 impl World {
     /// A server without files.
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let shelf: Arc<Mutex<Shelf>> = Arc::default();
         let on_shelf = Arc::clone(&shelf);
         let server = FakeNotary::start(move |request| on_shelf.lock().unwrap().reply(request)).await;
         Self::with_server(server, shelf)
     }
 
-    pub async fn with_http2() -> Self {
+    pub(crate) async fn with_http2() -> Self {
         let shelf: Arc<Mutex<Shelf>> = Arc::default();
         let on_shelf = Arc::clone(&shelf);
         let server = FakeNotary::with_http2(move |request| on_shelf.lock().unwrap().reply(request)).await;
@@ -54,37 +54,33 @@ impl World {
     }
 
     /// A server with one repository.
-    pub async fn of(repository: &Repository) -> Self {
+    pub(crate) async fn of(repository: &Repository) -> Self {
         let world = Self::new().await;
         world.publish(repository);
         world
     }
 
-    pub fn publish(&self, repository: &Repository) {
+    pub(crate) fn publish(&self, repository: &Repository) {
         self.shelf.lock().unwrap().publish(&repository.publish());
     }
 
     /// Takes files away whose path contains this text.
-    pub fn remove(&self, text: &str) {
+    pub(crate) fn remove(&self, text: &str) {
         self.shelf.lock().unwrap().remove(text);
     }
 
     /// Answers as before, but for the requests that `fault` has an answer for.
-    pub fn fault(&self, fault: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static) {
-        let shelf = Arc::clone(&self.shelf);
+    pub(crate) fn fault(&self, fault: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static) {
+        let files = Arc::clone(&self.shelf);
         self.server
-            .answer(move |request| fault(request).unwrap_or_else(|| shelf.lock().unwrap().reply(request)));
+            .answer(move |request| fault(request).unwrap_or_else(|| files.lock().unwrap().reply(request)));
     }
 
-    pub fn no_fault(&self) {
-        self.fault(|_| None);
-    }
-
-    pub fn set_now(&self, now: Timestamp) {
+    pub(crate) fn set_now(&self, now: Timestamp) {
         self.now.store(now.as_second(), Ordering::SeqCst);
     }
 
-    pub fn options(&self) -> HttpOptions {
+    pub(crate) fn options(&self) -> HttpOptions {
         HttpOptions {
             config_dir: Some(self.folder.path().to_owned()),
             certificate_bundles: Vec::new(),
@@ -94,29 +90,29 @@ impl World {
         }
     }
 
-    pub fn trust_folder(&self) -> PathBuf {
+    pub(crate) fn trust_folder(&self) -> PathBuf {
         self.folder.path().join("trust")
     }
 
-    pub fn cached(&self, role: &str) -> PathBuf {
+    pub(crate) fn cached(&self, role: &str) -> PathBuf {
         self.trust_folder().join(format!("tuf/{GUN}/metadata/{role}.json"))
     }
 
     /// A reader as a new process would have it: nothing is known but the cache.
-    pub fn reader(&self) -> TrustReader {
+    pub(crate) fn reader(&self) -> TrustReader {
         self.reader_with(Some(Cache::new(self.trust_folder())))
     }
 
-    pub fn reader_with(&self, cache: Option<Cache>) -> TrustReader {
+    pub(crate) fn reader_with(&self, cache: Option<Cache>) -> TrustReader {
         self.reader_of(cache, self.options())
     }
 
     /// A reader that the server can tell from others.
-    pub fn reader_named(&self, name: &str) -> TrustReader {
+    pub(crate) fn reader_named(&self, name: &str) -> TrustReader {
         self.reader_with_options(HttpOptions { user_agent: name.to_owned(), ..self.options() })
     }
 
-    pub fn reader_with_options(&self, options: HttpOptions) -> TrustReader {
+    pub(crate) fn reader_with_options(&self, options: HttpOptions) -> TrustReader {
         self.reader_of(Some(Cache::new(self.trust_folder())), options)
     }
 
@@ -128,20 +124,24 @@ impl World {
     }
 
     /// Looks a tag up as a new process with docker's terms.
-    pub async fn find(&self, tag: &str) -> Result<SignedTarget, TrustError> {
+    pub(crate) async fn find(&self, tag: &str) -> Result<SignedTarget, TrustError> {
         self.find_on(tag, &RepositoryTerms::docker()).await
     }
 
-    pub async fn find_on(&self, tag: &str, terms: &RepositoryTerms) -> Result<SignedTarget, TrustError> {
+    pub(crate) async fn find_on(
+        &self,
+        tag: &str,
+        terms: &RepositoryTerms,
+    ) -> Result<SignedTarget, TrustError> {
         find(&self.reader(), tag, terms).await
     }
 
-    pub async fn find_all_signers(&self, tag: &str) -> Result<SignedTarget, TrustError> {
+    pub(crate) async fn find_all_signers(&self, tag: &str) -> Result<SignedTarget, TrustError> {
         let reader = self.reader().with_signers(SignerListing::All);
         find(&reader, tag, &RepositoryTerms::docker()).await
     }
 
-    pub async fn find_digest(
+    pub(crate) async fn find_digest(
         &self,
         digest: &Digest,
         terms: &RepositoryTerms,
@@ -150,13 +150,13 @@ impl World {
     }
 
     /// The files that were asked for, in order.
-    pub fn files_asked(&self) -> Vec<String> {
+    pub(crate) fn files_asked(&self) -> Vec<String> {
         let names = self.server.take_requests();
         names.iter().map(|request| without_hash(request.file())).collect()
     }
 }
 
-pub async fn find(
+pub(crate) async fn find(
     reader: &TrustReader,
     tag: &str,
     terms: &RepositoryTerms,
@@ -165,19 +165,19 @@ pub async fn find(
     reader.find(&gun(), Want::Tag(&tag), terms).await
 }
 
-pub fn gun() -> Gun {
+pub(crate) fn gun() -> Gun {
     GUN.parse().unwrap()
 }
 
 /// A repository with the tag 1.4, signed in `targets`.
-pub fn simple() -> Repository {
+pub(crate) fn simple() -> Repository {
     let mut repository = Repository::new(GUN);
     repository.tag("targets", "1.4", b"manifest 1.4");
     repository
 }
 
 /// A repository as `docker trust signer add` leaves it: `targets/releases` and two signers.
-pub fn with_signers() -> Repository {
+pub(crate) fn with_signers() -> Repository {
     let mut repository = simple();
     let (alice, bob) = (TestKey::p256("alice"), TestKey::ed25519("bob"));
     repository.delegate("targets/releases", &[alice.clone(), bob.clone()], 1, &[""]);
@@ -191,7 +191,7 @@ pub fn with_signers() -> Repository {
 }
 
 /// Publishes again: every version below the root goes up by one.
-pub fn next_version(repository: &mut Repository) {
+pub(crate) fn next_version(repository: &mut Repository) {
     for (name, role) in &mut repository.roles {
         if name != "root" {
             let version = role.signed["version"].as_u64().unwrap();
@@ -200,7 +200,7 @@ pub fn next_version(repository: &mut Repository) {
     }
 }
 
-pub fn digest(manifest: &[u8]) -> Digest {
+pub(crate) fn digest(manifest: &[u8]) -> Digest {
     Digest::of(manifest)
 }
 
