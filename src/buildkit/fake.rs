@@ -29,6 +29,8 @@ pub(crate) struct State {
     pub(crate) images: BTreeMap<String, (String, String)>,
     pub(crate) inputs: BTreeMap<String, Vec<u8>>,
     pub(crate) nested: Arc<NestedAnswer>,
+    /// Whether a solve under a policy comes back with another graph.
+    pub(crate) changes_graphs: bool,
     pub(crate) solves: Vec<SolveRequest>,
     pub(crate) warnings: Vec<WarnRequest>,
     pub(crate) resolved: Vec<ResolveImageConfigRequest>,
@@ -101,12 +103,32 @@ impl State {
             images: BTreeMap::new(),
             inputs: BTreeMap::new(),
             nested: Arc::new(|_| Err(Status::unimplemented("no nested answer"))),
+            changes_graphs: false,
             solves: Vec::new(),
             warnings: Vec::new(),
             resolved: Vec::new(),
             returned: None,
         }
     }
+}
+
+/// The content of a file that an operation makes.
+fn made_file(op: &[u8], path: &str) -> Option<Vec<u8>> {
+    use prost::Message;
+    let Some(pb::op::Op::File(file)) = pb::Op::decode(op).ok()?.op else { return None };
+    file.actions.into_iter().find_map(|action| match action.action {
+        Some(pb::file_action::Action::Mkfile(made)) if made.path.trim_start_matches('/') == path => {
+            Some(made.data)
+        }
+        _ => None,
+    })
+}
+
+/// The content of a file in a definition of made files.
+pub(crate) fn file_in(definition: &[u8], path: &str) -> Option<Vec<u8>> {
+    use prost::Message;
+    let definition = pb::Definition::decode(definition).ok()?;
+    definition.def.iter().find_map(|op| made_file(op, path))
 }
 
 fn caps(ids: &[&'static str]) -> Vec<ApiCap> {
@@ -149,13 +171,21 @@ impl LlbBridge for Daemon {
     async fn solve(&self, request: Request<SolveRequest>) -> Result<Response<SolveResponse>, Status> {
         use crate::buildkit::proto::gateway::{Ref, result::Result as Kind};
         let request = request.into_inner();
-        let (nested, id) = {
+        let (nested, id, changes) = {
             let mut state = self.state();
             state.solves.push(request.clone());
-            (state.nested.clone(), state.solves.len())
+            (
+                state.nested.clone(),
+                state.solves.len(),
+                state.changes_graphs && !request.source_policies.is_empty(),
+            )
         };
         let result = if request.frontend.is_empty() {
-            let reference = Ref { id: format!("ref-{id}"), def: request.definition };
+            let mut reference = Ref { id: format!("ref-{id}"), def: request.definition };
+            if changes {
+                let extra = pb::Definition { def: vec![b"extra".to_vec()], ..pb::Definition::default() };
+                reference.def.extend(prost::Message::encode_to_vec(&extra));
+            }
             SolveResult { result: Some(Kind::Ref(reference)), ..SolveResult::default() }
         } else {
             nested(&request)?
@@ -175,15 +205,17 @@ impl LlbBridge for Daemon {
             request.r#ref.strip_prefix("ref-").and_then(|id| id.parse().ok()).ok_or_else(missing)?;
         let solve = state.solves.get(index - 1).ok_or_else(missing)?;
         let definition = pb::Definition::decode(solve.definition.as_slice()).map_err(|_| missing())?;
+        let path = request.file_path.trim_start_matches('/');
+        let made = definition.def.iter().find_map(|op| made_file(op, path));
         let identifiers =
             definition.def.iter().filter_map(|op| match pb::Op::decode(op.as_slice()).ok()?.op? {
                 pb::op::Op::Source(source) => Some(source.identifier),
                 _ => None,
             });
-        let path = request.file_path.trim_start_matches('/');
         let mut data = identifiers
             .filter_map(|identifier| state.files.get(&identifier)?.get(path).cloned())
             .next()
+            .or(made)
             .ok_or_else(missing)?;
         if let Some(range) = request.range {
             data.truncate(usize::try_from(range.length).unwrap_or(usize::MAX));

@@ -288,7 +288,7 @@ impl GatewayError {
             Self::Daemon { status, .. } => return status.clone(),
             Self::NoPipes(_) | Self::Connection { .. } => Code::Unavailable,
             Self::Answer { .. } => Code::Internal,
-            Self::RequestTooLarge { .. } | Self::FileTooLarge { .. } => Code::FailedPrecondition,
+            Self::RequestTooLarge { .. } | Self::FileTooLarge { .. } => Code::Unknown,
         };
         rpc::Status { code: code.number(), message: self.to_string(), details: Vec::new() }
     }

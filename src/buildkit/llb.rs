@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use prost::Message;
+use prost::encoding::{DecodeContext, decode_key, skip_field};
 use serde_json::json;
 
 use crate::buildkit::proto::pb;
@@ -237,6 +238,37 @@ pub fn head(definition: &[u8]) -> Option<String> {
     Some(terminal.inputs.into_iter().next()?.digest)
 }
 
+/// The same definition, whose source maps show the `original` text of a file where they show
+/// the `pinned` one. Operations and their metadata stay as they are, byte for byte.
+#[must_use]
+pub fn with_source_text(definition: &[u8], file: &str, pinned: &[u8], original: &[u8]) -> Vec<u8> {
+    let Ok(pb::Definition { source: Some(mut source), .. }) = pb::Definition::decode(definition) else {
+        return definition.to_vec();
+    };
+    for info in source.infos.iter_mut().filter(|info| info.filename == file && info.data == pinned) {
+        info.data = original.to_vec();
+    }
+    let Ok(mut rewritten) = without_field(definition, SOURCE_FIELD) else { return definition.to_vec() };
+    prost::encoding::message::encode(SOURCE_FIELD, &source, &mut rewritten);
+    rewritten
+}
+
+/// A message without one of its fields; the bytes of the others stay.
+fn without_field(message: &[u8], field: u32) -> Result<Vec<u8>, prost::DecodeError> {
+    let mut kept = Vec::with_capacity(message.len());
+    let mut rest = message;
+    while !rest.is_empty() {
+        let before = rest;
+        let (number, wire_type) = decode_key(&mut rest)?;
+        skip_field(wire_type, number, &mut rest, DecodeContext::default())?;
+        let length = before.len() - rest.len();
+        if number != field {
+            kept.extend_from_slice(before.get(..length).unwrap_or_default());
+        }
+    }
+    Ok(kept)
+}
+
 /// The identity of an operation: the digest of its bytes.
 #[must_use]
 pub fn operation_digest(bytes: &[u8]) -> String {
@@ -269,6 +301,9 @@ fn absolute(path: &str) -> String {
     }
     format!("/{}", parts.join("/"))
 }
+
+/// The number of `source` in `pb.Definition`.
+const SOURCE_FIELD: u32 = 3;
 
 /// `BuildKit`'s “no such index” and “time not set”.
 const UNSET: i64 = -1;
@@ -331,6 +366,32 @@ mod tests {
         assert_eq!(places, [(-1, -1, -1), (0, -1, -1), (1, -1, 0)]);
         let Some(oracle::file_action::Action::Mkfile(made)) = &file.actions[1].action else { panic!() };
         assert_eq!((made.path.as_str(), made.mode, made.timestamp), ("/docker/Dockerfile", 0o644, -1));
+    }
+
+    #[test]
+    fn source_maps_show_the_original_and_the_rest_stays() {
+        let info = |filename: &str, data: &[u8]| pb::SourceInfo {
+            filename: filename.into(),
+            data: data.to_vec(),
+            ..pb::SourceInfo::default()
+        };
+        let source = pb::Source {
+            infos: vec![info("Dockerfile", b"pinned"), info("other", b"pinned")],
+            ..pb::Source::default()
+        };
+        let graph = Graph::http("https://example.org/", "x", "title");
+        let mut definition = pb::Definition::decode(graph.definition().as_slice()).unwrap();
+        definition.source = Some(source);
+        // a field that this program does not know has to survive
+        let mut bytes = definition.encode_to_vec();
+        bytes.extend_from_slice(b"\x7a\x03new");
+        let shown = with_source_text(&bytes, "Dockerfile", b"pinned", b"original");
+        let after = pb::Definition::decode(shown.as_slice()).unwrap();
+        let infos = after.source.unwrap().infos;
+        assert_eq!((infos[0].data.as_slice(), infos[1].data.as_slice()), (&b"original"[..], &b"pinned"[..]));
+        assert_eq!((after.def, after.metadata), (definition.def, definition.metadata));
+        assert!(shown.windows(5).any(|window| window == b"\x7a\x03new"));
+        assert_eq!(with_source_text(b"\xff", "Dockerfile", b"pinned", b"original"), b"\xff");
     }
 
     #[test]

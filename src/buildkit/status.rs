@@ -13,17 +13,12 @@ use crate::buildkit::proto::rpc::{Detail, Status};
 /// The gRPC codes that this program returns by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// An option or a file that cannot be read as what it should be.
-    InvalidArgument,
-    /// The gate refused.
-    PermissionDenied,
-    /// The builder cannot do what the build needs.
-    FailedPrecondition,
-    /// A capability is missing.
-    Unimplemented,
+    /// An end that the text explains. Clients put every other code's name before the text, once
+    /// for each frontend that the error passes.
+    Unknown,
     /// Something here went wrong.
     Internal,
-    /// It could not be found out.
+    /// There is no daemon to speak to.
     Unavailable,
 }
 
@@ -32,10 +27,7 @@ impl Code {
     #[must_use]
     pub fn number(self) -> i32 {
         match self {
-            Self::InvalidArgument => 3,
-            Self::PermissionDenied => 7,
-            Self::FailedPrecondition => 9,
-            Self::Unimplemented => 12,
+            Self::Unknown => 2,
             Self::Internal => 13,
             Self::Unavailable => 14,
         }

@@ -5,7 +5,6 @@ use crate::buildkit::proto::rpc::{Detail, Status};
 use crate::buildkit::{Code, GatewayError};
 use crate::frontend::options::OptionError;
 use crate::frontend::remote::RemoteError;
-use crate::gate::Exit;
 use crate::policy::PolicyError;
 
 /// The end of a build that is none.
@@ -39,8 +38,6 @@ pub enum FrontendError {
     /// The gate refused.
     #[error("{message}")]
     Refused {
-        /// Whether it was a no, or could not be found out.
-        exit: Exit,
         /// The whole text, one refusal after the other.
         message: String,
         /// The places, for clients that show them.
@@ -84,20 +81,21 @@ impl FrontendError {
     #[must_use]
     pub fn into_status(self) -> Status {
         let message = self.to_string();
-        let (code, details) = match self {
+        let details = match self {
             Self::Nested(status) => return status,
             Self::Gateway { source, .. } => {
                 let status = source.into_status();
                 return Status { message, ..status };
             }
-            Self::Option(_) | Self::Remote(_) | Self::Policy(_) => (Code::InvalidArgument, Vec::new()),
-            Self::Dockerfile { details, .. } => (Code::InvalidArgument, details),
-            Self::Refused { exit: Exit::Refused, details, .. } => (Code::PermissionDenied, details),
-            Self::Refused { exit: Exit::Unknown, details, .. } => (Code::Unavailable, details),
-            Self::Audit { .. } | Self::Unauditable { .. } => (Code::PermissionDenied, Vec::new()),
-            Self::Trust(_) => (Code::Unavailable, Vec::new()),
-            Self::Unsupported(_) => (Code::FailedPrecondition, Vec::new()),
+            Self::Dockerfile { details, .. } | Self::Refused { details, .. } => details,
+            Self::Audit { .. }
+            | Self::Option(_)
+            | Self::Policy(_)
+            | Self::Remote(_)
+            | Self::Trust(_)
+            | Self::Unauditable { .. }
+            | Self::Unsupported(_) => Vec::new(),
         };
-        Status { code: code.number(), message, details }
+        Status { code: Code::Unknown.number(), message, details }
     }
 }

@@ -17,24 +17,26 @@ use crate::buildkit::source_policy::deny_all_but;
 use crate::buildkit::{Gateway, LlbCapability};
 use crate::frontend::error::FrontendError;
 use crate::frontend::ledger::Ledger;
+use crate::frontend::nested::Nested;
 use crate::frontend::ways::{CacheImport, is_admitted_context};
 use crate::gate::{Content, ContentDecision, SourceKind as ContentKind};
 
 /// What may run, and from where it may be taken.
 pub(super) struct Guarantee<'a> {
     gateway: &'a Gateway,
+    nested: &'a Nested<'a>,
     caches: Vec<CacheOptionsEntry>,
 }
 
 impl<'a> Guarantee<'a> {
-    /// With the caches that the gate let in.
+    /// For what this nested build returns, with the caches that the gate let in.
     #[must_use]
-    pub(super) fn new(gateway: &'a Gateway, caches: Vec<CacheImport>) -> Self {
+    pub(super) fn new(gateway: &'a Gateway, nested: &'a Nested<'a>, caches: Vec<CacheImport>) -> Self {
         let caches = caches
             .into_iter()
             .map(|cache| CacheOptionsEntry { r#type: cache.kind, attrs: cache.attributes })
             .collect();
-        Self { gateway, caches }
+        Self { gateway, nested, caches }
     }
 
     /// Audits a result and, where that can be enforced, replaces its references by enforced ones.
@@ -76,7 +78,7 @@ impl<'a> Guarantee<'a> {
         }
         let unauditable = |reason| FrontendError::Unauditable { part: part.to_owned(), reason };
         let request = SolveRequest {
-            definition: reference.def.clone(),
+            definition: self.nested.with_original_text(&reference.def),
             cache_imports: self.caches.clone(),
             source_policies: vec![deny_all_but(sources)],
             ..SolveRequest::default()

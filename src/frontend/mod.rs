@@ -26,6 +26,8 @@ mod remote;
 mod report;
 mod settings;
 mod syntax;
+#[cfg(test)]
+mod tests;
 mod uses;
 mod ways;
 
@@ -109,7 +111,7 @@ pub async fn build(
     nested.choose(options, &inner, &ledger)?;
     let caches = ways::admitted_caches(&nested.options)?;
     let result = nested.solve(gateway).await?;
-    let mut result = Guarantee::new(gateway, caches).enforce(result, &mut ledger).await?;
+    let mut result = Guarantee::new(gateway, &nested, caches).enforce(result, &mut ledger).await?;
     if ledger.is_refused() {
         return Err(report::refused(&file, &ledger));
     }
@@ -141,7 +143,7 @@ async fn subrequest(
     nested.options.extend(ways::unverified(options)?);
     nested.choose(options, inner, &ledger)?;
     let result = nested.solve(gateway).await?;
-    let result = Guarantee::new(gateway, Vec::new()).enforce(result, &mut ledger).await?;
+    let result = Guarantee::new(gateway, &nested, Vec::new()).enforce(result, &mut ledger).await?;
     if ledger.is_refused() { Err(report::refused(file, &ledger)) } else { Ok(result) }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::buildkit::llb::Graph;
+use crate::buildkit::llb::{Graph, with_source_text};
 use crate::buildkit::proto::gateway::{Result as SolveResult, SolveRequest};
 use crate::buildkit::{Gateway, GatewayError, source_of};
 use crate::frontend::context::{BuildFile, MainContext, ignore_name};
@@ -80,6 +80,12 @@ impl<'a> Nested<'a> {
             }
         }
         Ok(())
+    }
+
+    /// A definition that came out of it, with source maps that show the user's own text.
+    #[must_use]
+    pub(super) fn with_original_text(&self, definition: &[u8]) -> Vec<u8> {
+        with_source_text(definition, &self.file.name, &self.source, &self.file.source)
     }
 
     /// Runs it. Its own errors come back as they are, but for the text that they point into.

@@ -14,7 +14,7 @@ use crate::frontend::ledger::Ledger;
 use crate::frontend::uses::source_range;
 use crate::gate::diagnose::{self, Sources, Style};
 use crate::gate::json::Document;
-use crate::gate::{Decision, Exit, Origin, Refusal, RefusalCode, Report, Unchecked, Warning};
+use crate::gate::{Decision, Origin, Refusal, RefusalCode, Report, Unchecked, Warning};
 
 /// Every refusal of a build as one error.
 #[must_use]
@@ -22,7 +22,6 @@ pub(super) fn refused(file: &BuildFile, ledger: &Ledger<'_>) -> FrontendError {
     let sources = Sources::one(&file.name, &file.source);
     let mut spans = Vec::new();
     let mut texts = Vec::new();
-    let mut exit = Exit::Unknown;
     let mut tell = |refusal: &Refusal, origin: Option<&Origin>| {
         if texts.len() < REFUSAL_LIMIT {
             texts.push(diagnose::refusal(refusal, origin, &sources, Style::Plain));
@@ -30,7 +29,6 @@ pub(super) fn refused(file: &BuildFile, ledger: &Ledger<'_>) -> FrontendError {
         if let Some(Origin::Dockerfile { span, .. }) = origin {
             spans.push(span.clone());
         }
-        exit = exit.min(refusal.exit);
     };
     for refusal in &ledger.report().general {
         tell(refusal, None);
@@ -50,7 +48,7 @@ pub(super) fn refused(file: &BuildFile, ledger: &Ledger<'_>) -> FrontendError {
     }
     // a message begins in the middle of the client's line
     let message = format!("the build is refused by trustgate\n{}", texts.join("\n\n"));
-    FrontendError::Refused { exit, message, details: details(file, &spans) }
+    FrontendError::Refused { message, details: details(file, &spans) }
 }
 
 /// A Dockerfile that cannot be read, with the place.
