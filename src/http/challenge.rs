@@ -20,7 +20,12 @@ impl Challenge {
     /// The value of a parameter; the name is given in lower case.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {
-        self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.parameters().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// The parameters by their names in lower case, in the order of the header.
+    pub fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
@@ -280,5 +285,20 @@ mod tests {
             parse_challenges(format!("a {}", many.join(",")).as_bytes()),
             Err(ChallengeError::TooMany)
         );
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2_000))]
+        #[test]
+        fn what_was_read_is_read_again(value in "[ab=\", \\\\\t/+\u{e9}]{0,40}") {
+            let Ok(challenges) = parse_challenges(value.as_bytes()) else { return Ok(()) };
+            let written: Vec<String> = challenges.iter().map(|challenge| {
+                let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+                let parameters: Vec<String> =
+                    challenge.parameters().map(|(name, value)| format!("{name}=\"{}\"", quoted(value))).collect();
+                format!("{} {}", challenge.scheme(), parameters.join(","))
+            }).collect();
+            proptest::prop_assert_eq!(parse_challenges(written.join(", ").as_bytes()), Ok(challenges));
+        }
     }
 }

@@ -8,7 +8,7 @@
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -122,7 +122,9 @@ impl Cache {
     fn lock(&self, gun: &Gun) -> io::Result<File> {
         let folder = self.folder.join(TUF).join(gun.as_str());
         private_folder(&folder)?;
-        let file = File::options().create(true).truncate(false).write(true).open(folder.join(LOCK))?;
+        let mut options = File::options();
+        options.create(true).truncate(false).write(true).mode(0o600);
+        let file = options.open(folder.join(LOCK))?;
         for _ in 0..LOCK_TRIES {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
