@@ -212,9 +212,9 @@ impl LlbBridge for Daemon {
                 pb::op::Op::Source(source) => Some(source.identifier),
                 _ => None,
             });
+        let mut identifiers = identifiers;
         let mut data = identifiers
-            .filter_map(|identifier| state.files.get(&identifier)?.get(path).cloned())
-            .next()
+            .find_map(|identifier| state.files.get(&identifier)?.get(path).cloned())
             .or(made)
             .ok_or_else(missing)?;
         if let Some(range) = request.range {

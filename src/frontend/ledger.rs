@@ -105,20 +105,25 @@ impl<'a> Ledger<'a> {
     /// Lets an image in without asking about its signature, as a rule of the policy says.
     pub(super) fn allow_unverified(&mut self, reference: &Reference) {
         let reference = reference.with_default_tag();
-        match reference.digest() {
-            Some(digest) => {
-                self.allowed.images.insert((reference.repository(), digest.clone()));
-            }
-            None => {
-                let tag = reference.tag_or_latest();
-                self.allowed.unpinned.insert(format!("{}:{tag}", reference.repository()));
-            }
-        }
         let entry = match reference.digest() {
             Some(_) => Entry::Pinned(reference.clone()),
             None => Entry::AsWritten(reference.clone()),
         };
+        self.allow(&entry);
         self.entries.entry(reference).or_insert(Some(entry));
+    }
+
+    fn allow(&mut self, entry: &Entry) {
+        let reference = entry.reference();
+        let repository = reference.repository();
+        match (entry, reference.digest()) {
+            (Entry::Pinned(_), Some(digest)) => {
+                self.allowed.images.insert((repository, digest.clone()));
+            }
+            (Entry::Pinned(_) | Entry::AsWritten(_), _) => {
+                self.allowed.unpinned.insert(format!("{repository}:{}", reference.tag_or_latest()));
+            }
+        }
     }
 
     /// Lets an image of a client's OCI layout in.
@@ -159,17 +164,8 @@ impl<'a> Ledger<'a> {
                     None => Entry::AsWritten(reference.with_default_tag()),
                 }),
             };
-            match &entry {
-                Some(Entry::Pinned(pinned)) => {
-                    if let Some(digest) = pinned.digest() {
-                        self.allowed.images.insert((pinned.repository(), digest.clone()));
-                    }
-                }
-                Some(Entry::AsWritten(written)) => {
-                    let tag = written.tag_or_latest();
-                    self.allowed.unpinned.insert(format!("{}:{tag}", written.repository()));
-                }
-                None => {}
+            if let Some(entry) = &entry {
+                self.allow(entry);
             }
             self.entries.insert(reference.clone(), entry);
         }

@@ -40,7 +40,7 @@ pub(super) async fn follow(
         let fetched = try_join_all(
             wanted
                 .iter()
-                .flat_map(|base| base.image.as_ref())
+                .filter_map(|base| base.image.as_ref())
                 .filter(|image| !configurations.contains_key(image))
                 .collect::<BTreeSet<_>>()
                 .into_iter()

@@ -138,10 +138,11 @@ pub fn disposition(key: &str, value: &str) -> Disposition {
     }
     match key {
         "cache-from" | "cache-imports" => Cache,
-        // where the Dockerfile and a remote context come from is found out here and passed as inputs
-        "context" | "contextkey" | "dockerfilekey" => Consume,
-        // how this frontend was chosen; the nested one is told what it needs
-        "source" | "cmdline" | "disable-content-trust" => Consume,
+        // Where the Dockerfile and a remote context come from is found out here and passed as
+        // inputs. How this frontend was chosen is over; the nested one is told what it needs.
+        "context" | "contextkey" | "dockerfilekey" | "source" | "cmdline" | "disable-content-trust" => {
+            Consume
+        }
         "override-copy-image" if value.is_empty() => Consume,
         "override-copy-image" => Refuse("it makes old builders run a helper image of the caller's choice"),
         "add-hosts" | "cgroup-parent" | "contextsubdir" | "cpuperiod" | "cpuquota" | "cpusetcpus"

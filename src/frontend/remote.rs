@@ -57,8 +57,10 @@ fn parse_git(text: &str) -> Result<Option<Git>, RemoteError> {
     let (address, query) = before.split_once('?').unwrap_or((before, ""));
     let remote = if let Some((scheme, rest)) = address.split_once("://") {
         let path = rest.split_once('/').map_or("", |(_, path)| path);
+        // git itself takes the ending as it is written, and so does BuildKit
+        let repository = path.strip_suffix(".git").is_some();
         match scheme.to_ascii_lowercase().as_str() {
-            "http" | "https" if !path.ends_with(".git") => return Ok(None),
+            "http" | "https" if !repository => return Ok(None),
             "http" | "https" | "git" | "ssh" => address.to_owned(),
             _ => return Ok(None),
         }
@@ -109,16 +111,10 @@ fn read_query(git: &mut Git, query: &str) -> Result<(), RemoteError> {
         }
         let mut attribute = |name, value: &str, cap| git.attributes.push((name, value.to_owned(), cap));
         match name.as_ref() {
-            "subdir" => {
-                set(&mut git.directory, clean(&value)).map_err(|()| wrong("there are two directories"))?
-            }
-            "ref" => {
-                set(&mut git.reference, value.into_owned()).map_err(|()| wrong("there are two references"))?
-            }
-            "tag" => set(&mut git.reference, qualified("refs/tags/", &value))
-                .map_err(|()| wrong("there are two references"))?,
-            "branch" => set(&mut git.reference, qualified("refs/heads/", &value))
-                .map_err(|()| wrong("there are two references"))?,
+            "subdir" => set(&mut git.directory, clean(&value), &wrong)?,
+            "ref" => set(&mut git.reference, value.into_owned(), &wrong)?,
+            "tag" => set(&mut git.reference, qualified("refs/tags/", &value), &wrong)?,
+            "branch" => set(&mut git.reference, qualified("refs/heads/", &value), &wrong)?,
             "checksum" | "commit" => attribute("git.checksum", &value, "source.git.checksum"),
             "keep-git-dir" => {
                 if switch()? {
@@ -145,9 +141,13 @@ fn read_query(git: &mut Git, query: &str) -> Result<(), RemoteError> {
     Ok(())
 }
 
-fn set(slot: &mut String, value: String) -> Result<(), ()> {
+fn set(
+    slot: &mut String,
+    value: String,
+    wrong: &dyn Fn(&'static str) -> RemoteError,
+) -> Result<(), RemoteError> {
     if !slot.is_empty() && *slot != value {
-        return Err(());
+        return Err(wrong("it says otherwise than what stands before it"));
     }
     *slot = value;
     Ok(())

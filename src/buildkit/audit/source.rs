@@ -230,7 +230,7 @@ pub fn place(remote: &str) -> String {
     let rest = remote.split_once("://").map_or(remote, |(_, rest)| rest);
     let (host, path) = match rest.find(['/', ':']) {
         // a port stays with its host; what follows the colon of `host:path` is the path
-        Some(at) if rest.get(at..).is_some_and(|after| has_port(after)) => {
+        Some(at) if rest.get(at..).is_some_and(has_port) => {
             let end = rest.get(at + 1..).and_then(|after| after.find('/')).map_or(rest.len(), |i| at + 1 + i);
             rest.split_at_checked(end).unwrap_or((rest, ""))
         }
