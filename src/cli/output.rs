@@ -18,8 +18,18 @@ pub(super) struct Output {
     data_closed: bool,
     talked: bool,
     styles: Styles,
-    quiet: bool,
-    progress: bool,
+    manner: Manner,
+}
+
+/// How much is said on standard error besides errors and refusals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// Nothing.
+    Quiet,
+    /// Warnings and summaries.
+    Plain,
+    /// These, and what is being waited for.
+    Lively,
 }
 
 /// Which streams take color.
@@ -62,20 +72,18 @@ impl Output {
     /// The streams of this process.
     #[must_use]
     pub(super) fn of_process(styles: Styles, quiet: bool, environment: &Environment) -> Self {
-        let progress = environment.stderr_is_terminal && !quiet;
-        Self::new(Box::new(io::stdout()), Box::new(io::stderr()), styles, quiet, progress)
+        let manner = match (quiet, environment.stderr_is_terminal) {
+            (true, _) => Manner::Quiet,
+            (false, false) => Manner::Plain,
+            (false, true) => Manner::Lively,
+        };
+        Self::new(Box::new(io::stdout()), Box::new(io::stderr()), styles, manner)
     }
 
     /// Any two streams.
     #[must_use]
-    pub(super) fn new(
-        data: Box<dyn Write>,
-        talk: Box<dyn Write>,
-        styles: Styles,
-        quiet: bool,
-        progress: bool,
-    ) -> Self {
-        Self { data, talk, data_closed: false, talked: false, styles, quiet, progress }
+    pub(super) fn new(data: Box<dyn Write>, talk: Box<dyn Write>, styles: Styles, manner: Manner) -> Self {
+        Self { data, talk, data_closed: false, talked: false, styles, manner }
     }
 
     /// Which streams take color.
@@ -87,7 +95,7 @@ impl Output {
     /// Whether a bar may be drawn on standard error.
     #[must_use]
     pub(super) fn shows_progress(&self) -> bool {
-        self.progress
+        self.manner == Manner::Lively
     }
 
     /// Writes a part of the result, as it is.
@@ -126,7 +134,7 @@ impl Output {
 
     /// Tells a person something that `--quiet` silences: a warning, a summary.
     pub(super) fn remark(&mut self, text: &str) {
-        if !self.quiet {
+        if self.manner != Manner::Quiet {
             self.talk(text);
         }
     }
@@ -160,7 +168,7 @@ mod tests {
 
     fn output(data: impl Write + 'static) -> Output {
         let styles = Styles { data: false, talk: false, data_is_terminal: false };
-        Output::new(Box::new(data), Box::new(io::sink()), styles, false, false)
+        Output::new(Box::new(data), Box::new(io::sink()), styles, Manner::Plain)
     }
 
     #[test]
