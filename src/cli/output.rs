@@ -16,7 +16,7 @@ pub(super) struct Output {
     data: Box<dyn Write>,
     talk: Box<dyn Write>,
     data_closed: bool,
-    talked: bool,
+    last_said: LastSaid,
     styles: Styles,
     manner: Manner,
 }
@@ -30,6 +30,14 @@ pub(super) enum Manner {
     Plain,
     /// These, and what is being waited for.
     Lively,
+}
+
+/// The shape of the last message, which decides about the space before the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LastSaid {
+    Nothing,
+    Line,
+    Block,
 }
 
 /// Which streams take color.
@@ -83,7 +91,7 @@ impl Output {
     /// Any two streams.
     #[must_use]
     pub(super) fn new(data: Box<dyn Write>, talk: Box<dyn Write>, styles: Styles, manner: Manner) -> Self {
-        Self { data, talk, data_closed: false, talked: false, styles, manner }
+        Self { data, talk, data_closed: false, last_said: LastSaid::Nothing, styles, manner }
     }
 
     /// Which streams take color.
@@ -125,8 +133,12 @@ impl Output {
     /// lines are set apart by an empty one.
     pub(super) fn talk(&mut self, text: &str) {
         let text = text.trim_end_matches('\n');
-        let gap = if self.talked && text.contains('\n') { "\n" } else { "" };
-        self.talked = true;
+        let said = if text.contains('\n') { LastSaid::Block } else { LastSaid::Line };
+        let gap = match (self.last_said, said) {
+            (LastSaid::Nothing, _) | (LastSaid::Line, LastSaid::Line) => "",
+            (LastSaid::Block | LastSaid::Line, _) => "\n",
+        };
+        self.last_said = said;
         // Nobody is left to tell where standard error is gone; the exit code still speaks.
         let _ = self.talk.write_all(format!("{gap}{text}\n").as_bytes());
         let _ = self.talk.flush();

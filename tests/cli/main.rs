@@ -9,6 +9,8 @@
 mod completion;
 mod documents;
 mod files;
+mod pin;
+mod pin_files;
 mod repositories;
 mod server;
 mod support;

@@ -77,12 +77,12 @@ fn unreadable(name: &str, error: &io::Error) -> Failure {
 pub(super) fn replace(path: &Path, expected: &[u8], content: &[u8]) -> Result<(), Failure> {
     let name = path.display().to_string();
     let failure = |error: io::Error| Failure::unknown(format!("can't write `{name}`: {error}"));
-    let target = fs::canonicalize(path).map_err(failure)?;
-    let metadata = fs::metadata(&target).map_err(failure)?;
+    let metadata = fs::metadata(path).map_err(failure)?;
     if !metadata.is_file() {
         return Err(Failure::usage(format!("`{name}` is not a regular file, so it can't be rewritten"))
             .help("leave out --write and apply the diff, or name the file itself"));
     }
+    let target = fs::canonicalize(path).map_err(failure)?;
     if metadata.permissions().readonly() {
         return Err(Failure::unknown(format!("can't write `{name}`: the file is read-only"))
             .help(format!("chmod u+w {name}")));

@@ -149,7 +149,7 @@ impl Subject {
     /// The name for messages, with the tag that is looked up.
     pub(super) fn name(&self) -> String {
         match &self.reference {
-            Ok(reference) => reference.without_digest().with_default_tag().familiar(),
+            Ok(reference) => reference.without_digest().with_default_tag().to_string(),
             Err(_) => self.written.clone(),
         }
     }

@@ -21,7 +21,7 @@ pub(super) fn text(
 ) -> Result<(), Failure> {
     let styles = output.styles();
     let style = styles.of_talk();
-    let sources = sources(outcomes);
+    let (sources, nothing) = (sources(outcomes), Sources::none());
     for warning in &report.warnings {
         let origin = warning.request.and_then(|index| report.decided.get(index)).map(|it| &it.request.origin);
         let text = diagnose::warning(warning, origin, &sources, style);
@@ -43,7 +43,9 @@ pub(super) fn text(
                 Weight::Fails => diagnose::refusal,
                 Weight::Told => diagnose::caution,
             };
-            output.talk(&draw(&finding.refusal, Some(&origin(outcome, finding)), &sources, style));
+            // What is about the whole file is told with its name, without a line.
+            let sources = if finding.span.is_some() { &sources } else { &nothing };
+            output.talk(&draw(&finding.refusal, Some(&origin(outcome, finding)), sources, style));
         }
         if mode == Mode::Show {
             output.data(diff::for_reader(&diff_of(outcome), styles).as_bytes())?;
