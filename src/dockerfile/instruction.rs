@@ -4,12 +4,13 @@
 //! other words of an instruction mean is no concern of this room.
 
 use super::flags::{self, Flag, Split};
-use super::heredoc::{Heredoc, heredoc, heredocs, reads_differently_unshared};
+use super::heredoc::{Heredoc, heredocs, reads_differently_unshared};
+use super::keyword::{Keyword, check_arguments, check_flags};
 use super::lines::Lines;
 use super::onbuild::trigger_names;
-use super::source::{Text, is_separator};
+use super::source::Text;
 use super::word::{Budget, Values, Word};
-use super::words::{arguments, json_strings, words};
+use super::words::{arguments, words};
 use super::{DockerfileError, DockerfileErrorKind, Span, Stage, UseKind};
 
 /// Everything that reading a file finds.
@@ -111,80 +112,6 @@ pub(super) struct Command {
     takes_heredocs: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keyword {
-    Add,
-    Arg,
-    Cmd,
-    Copy,
-    Entrypoint,
-    Env,
-    Expose,
-    From,
-    Healthcheck,
-    Label,
-    Maintainer,
-    Onbuild,
-    Run,
-    Shell,
-    StopSignal,
-    User,
-    Volume,
-    Workdir,
-}
-
-impl Keyword {
-    fn named(word: &str) -> Option<Self> {
-        KEYWORDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, keyword)| *keyword)
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        KEYWORDS.iter().find(|(_, keyword)| *keyword == self).map_or("", |(name, _)| name)
-    }
-
-    /// The flags it takes; `None` where `BuildKit` looks at none.
-    fn flags(self) -> Option<&'static [(&'static str, FlagKind)]> {
-        use FlagKind::{List, Switch, Text};
-        Some(match self {
-            Self::Add => &[
-                ("chown", Text),
-                ("chmod", Text),
-                ("link", Switch),
-                ("keep-git-dir", Switch),
-                ("checksum", Text),
-                ("unpack", Switch),
-                ("exclude", List),
-            ],
-            Self::Copy => &[
-                ("chown", Text),
-                ("from", Text),
-                ("chmod", Text),
-                ("link", Switch),
-                ("exclude", List),
-                ("parents", Switch),
-            ],
-            Self::From => &[("platform", Text)],
-            Self::Run => &[("mount", List), ("network", Text), ("security", Text), ("device", List)],
-            Self::Healthcheck => &[
-                ("interval", Text),
-                ("timeout", Text),
-                ("start-period", Text),
-                ("start-interval", Text),
-                ("retries", Text),
-            ],
-            Self::Arg | Self::StopSignal => return None,
-            _ => &[],
-        })
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum FlagKind {
-    Switch,
-    Text,
-    List,
-}
-
 /// Reads an instruction line; the places in the result are those of the source.
 pub(super) fn command(line: &Text, escape: char, is_trigger: bool) -> Result<Command, DockerfileErrorKind> {
     let split = flags::split(line, escape)?;
@@ -237,7 +164,7 @@ impl Reader {
         let is_onbuild = command.keyword == Keyword::Onbuild;
         if is_onbuild {
             let keyword_end = command.split.keyword.end;
-            command = self.trigger(&line.slice(arguments.clone()), escape).map_err(&at)?;
+            command = trigger(&line.slice(arguments.clone()), escape).map_err(&at)?;
             command.split.keyword.end = keyword_end;
         }
         self.count(command.names.len()).map_err(&at)?;
@@ -259,16 +186,6 @@ impl Reader {
         }
         self.heredoc_bodies(source, lines, &found)?;
         Ok(())
-    }
-
-    fn trigger(&mut self, line: &Text, escape: char) -> Result<Command, DockerfileErrorKind> {
-        let command = command(line, escape, true)?;
-        match command.keyword {
-            Keyword::Onbuild | Keyword::Maintainer | Keyword::From => {
-                Err(DockerfileErrorKind::Trigger { instruction: command.keyword.name() })
-            }
-            _ => Ok(command),
-        }
     }
 
     fn from(&mut self, line: &Text, split: &Split, span: &Span) -> Result<(), DockerfileErrorKind> {
@@ -352,6 +269,16 @@ impl Reader {
     }
 }
 
+fn trigger(line: &Text, escape: char) -> Result<Command, DockerfileErrorKind> {
+    let command = command(line, escape, true)?;
+    match command.keyword {
+        Keyword::Onbuild | Keyword::Maintainer | Keyword::From => {
+            Err(DockerfileErrorKind::Trigger { instruction: command.keyword.name() })
+        }
+        _ => Ok(command),
+    }
+}
+
 /// A build that fires the trigger reads its text anew, with the default escape character;
 /// both readings must agree.
 fn check_trigger(
@@ -422,127 +349,6 @@ fn stage_name(word: &str) -> Result<String, DockerfileErrorKind> {
     if is_name { Ok(name) } else { Err(DockerfileErrorKind::StageName { name: shorten(word) }) }
 }
 
-fn check_flags(keyword: Keyword, flags: &[Flag]) -> Result<(), DockerfileErrorKind> {
-    let Some(known) = keyword.flags() else { return Ok(()) };
-    let mut seen: Vec<&str> = Vec::new();
-    let instruction = keyword.name();
-    for flag in flags {
-        let name = flag.name();
-        let Some((known_name, kind)) = known.iter().find(|(known, _)| *known == name) else {
-            return Err(DockerfileErrorKind::UnknownFlag { instruction, flag: shorten(name) });
-        };
-        if *kind != FlagKind::List {
-            if seen.contains(known_name) {
-                return Err(DockerfileErrorKind::DuplicateFlag { instruction, flag: known_name });
-            }
-            seen.push(known_name);
-        }
-        let is_well = match (kind, flag.value()) {
-            (FlagKind::Switch, None) => true,
-            (FlagKind::Switch, Some(value)) => {
-                value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false")
-            }
-            (FlagKind::Text | FlagKind::List, value) => value.is_some(),
-        };
-        if !is_well {
-            return Err(DockerfileErrorKind::FlagValue { instruction, flag: known_name });
-        }
-    }
-    Ok(())
-}
-
-/// Checks the number and form of arguments; says whether they are a JSON array.
-fn check_arguments(keyword: Keyword, text: &str, escape: char) -> Result<bool, DockerfileErrorKind> {
-    let wrong = |expected| Err(DockerfileErrorKind::Arguments { instruction: keyword.name(), expected });
-    match keyword {
-        Keyword::Add | Keyword::Copy => {
-            let json = json_strings(text)?;
-            let arguments = match &json {
-                Some(strings) => strings.clone(),
-                None => arguments(text, 0..text.len()).collect(),
-            };
-            let Some(destination) = arguments.last().filter(|_| arguments.len() >= 2) else {
-                return wrong("a source and a destination");
-            };
-            let destination = text.get(destination.clone()).unwrap_or_default();
-            if matches!(heredoc(destination), Ok(Some(_))) {
-                return wrong("a destination that is no heredoc");
-            }
-            Ok(json.is_some())
-        }
-        Keyword::Run | Keyword::Cmd | Keyword::Entrypoint => Ok(json_strings(text)?.is_some()),
-        Keyword::Shell => match json_strings(text)? {
-            Some(strings) if !strings.is_empty() => Ok(true),
-            _ => wrong("a JSON array of at least one string"),
-        },
-        Keyword::Volume => match json_strings(text)? {
-            Some(strings) if strings.is_empty() => wrong("at least one argument"),
-            None if text.is_empty() => wrong("at least one argument"),
-            json => Ok(json.is_some()),
-        },
-        Keyword::Arg => match words(text, escape).first() {
-            None => wrong("at least one argument"),
-            Some(_) if words(text, escape).iter().any(|word| is_blank_key(text, word)) => {
-                wrong("a name before the `=`")
-            }
-            Some(_) => Ok(false),
-        },
-        Keyword::Env | Keyword::Label => check_pairs(keyword, text, escape),
-        Keyword::Healthcheck => {
-            match arguments(text, 0..text.len()).next() {
-                Some(word)
-                    if text.get(word.clone()).is_some_and(|word| word.eq_ignore_ascii_case("none")) =>
-                {
-                    if word.len() == text.len() { Ok(false) } else { wrong("nothing behind NONE") }
-                }
-                Some(word)
-                    if text.get(word.clone()).is_some_and(|word| word.eq_ignore_ascii_case("cmd"))
-                        && word.len() < text.len() =>
-                {
-                    Ok(false)
-                }
-                _ => wrong("NONE, or CMD and a command"),
-            }
-        }
-        Keyword::From => Ok(false),
-        Keyword::Expose
-        | Keyword::Maintainer
-        | Keyword::Onbuild
-        | Keyword::StopSignal
-        | Keyword::User
-        | Keyword::Workdir => {
-            if text.is_empty() {
-                wrong("an argument")
-            } else {
-                Ok(false)
-            }
-        }
-    }
-}
-
-fn check_pairs(keyword: Keyword, text: &str, escape: char) -> Result<bool, DockerfileErrorKind> {
-    let wrong = |expected| Err(DockerfileErrorKind::Arguments { instruction: keyword.name(), expected });
-    let words = words(text, escape);
-    let has_equals = |word: &Span| text.get(word.clone()).is_some_and(|word| word.contains('='));
-    match words.first() {
-        None => wrong("at least one argument"),
-        Some(first) if !has_equals(first) => {
-            if text.bytes().any(is_separator) {
-                Ok(false)
-            } else {
-                wrong("a name and a value")
-            }
-        }
-        Some(_) if !words.iter().all(has_equals) => wrong("`name=value` in every word"),
-        Some(_) if words.iter().any(|word| is_blank_key(text, word)) => wrong("a name before the `=`"),
-        Some(_) => Ok(false),
-    }
-}
-
-fn is_blank_key(text: &str, word: &Span) -> bool {
-    text.get(word.clone()).is_some_and(|word| word.starts_with('='))
-}
-
 /// Whether a reader without heredocs could take this line of a body for one that names an image.
 fn looks_like_a_name(line: &str) -> bool {
     let line = line.trim_start();
@@ -551,7 +357,7 @@ fn looks_like_a_name(line: &str) -> bool {
 }
 
 /// A word of the file, short enough for a message.
-fn shorten(word: &str) -> String {
+pub(super) fn shorten(word: &str) -> String {
     if word.chars().count() <= QUOTED_LIMIT {
         return word.to_owned();
     }
@@ -563,23 +369,3 @@ fn shorten(word: &str) -> String {
 pub(super) const NAME_LIMIT: usize = 100_000;
 /// Messages quote words of the file up to this length.
 const QUOTED_LIMIT: usize = 60;
-const KEYWORDS: [(&str, Keyword); 18] = [
-    ("RUN", Keyword::Run),
-    ("COPY", Keyword::Copy),
-    ("ENV", Keyword::Env),
-    ("FROM", Keyword::From),
-    ("ARG", Keyword::Arg),
-    ("LABEL", Keyword::Label),
-    ("WORKDIR", Keyword::Workdir),
-    ("CMD", Keyword::Cmd),
-    ("ENTRYPOINT", Keyword::Entrypoint),
-    ("EXPOSE", Keyword::Expose),
-    ("USER", Keyword::User),
-    ("ADD", Keyword::Add),
-    ("VOLUME", Keyword::Volume),
-    ("SHELL", Keyword::Shell),
-    ("HEALTHCHECK", Keyword::Healthcheck),
-    ("ONBUILD", Keyword::Onbuild),
-    ("STOPSIGNAL", Keyword::StopSignal),
-    ("MAINTAINER", Keyword::Maintainer),
-];

@@ -10,7 +10,7 @@
 //!
 //! Reading goes in steps, one file each: [`source`](self) bytes and places,
 //! `lines` (continuations, heredocs), `flags` and `word` (the two ways in which
-//! `BuildKit` takes quotes off), `instruction` (stages and what they name),
+//! `BuildKit` takes quotes off), `keyword` and `instruction` (stages and what they name),
 //! `scope` (which value an ARG has), `uses` (what each name means).
 
 mod directive;
@@ -18,7 +18,10 @@ mod edit;
 mod error;
 mod flags;
 mod heredoc;
+#[cfg(test)]
+mod hostile;
 mod instruction;
+mod keyword;
 mod lines;
 mod onbuild;
 mod pattern;

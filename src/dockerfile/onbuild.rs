@@ -2,7 +2,8 @@
 
 use crate::image::{Reference, ReferenceError};
 
-use super::instruction::{Keyword, NameSite, command};
+use super::instruction::{NameSite, command};
+use super::keyword::Keyword;
 use super::lines::{Lines, decode};
 use super::{DockerfileError, DockerfileErrorKind, UseKind};
 

@@ -147,9 +147,8 @@ fn match_ends(tokens: &[Token], value: &[char], stars: Stars) -> Result<Vec<Opti
             let one_more = if here.is_some_and(|next| next != '\n') { consumed(index) } else { None };
             let found = match token {
                 Token::Literal(literal) if here == Some(*literal) => consumed(index + 1),
-                Token::Literal(_) => None,
                 Token::One if here.is_some_and(|next| next != '\n') => consumed(index + 1),
-                Token::One => None,
+                Token::Literal(_) | Token::One => None,
                 Token::Any if stars == Stars::Longest => one_more.or(rest),
                 Token::Any => rest.or(one_more),
             };

@@ -7,7 +7,7 @@ use super::Span;
 pub fn line_and_column(source: &[u8], offset: usize) -> (usize, usize) {
     let before = source.get(..offset).unwrap_or(source);
     let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-    let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+    let line = before.split(|&byte| byte == b'\n').count();
     let mut head = before.get(line_start..).unwrap_or_default();
     if line == 1 {
         head = head.strip_prefix(BYTE_ORDER_MARK.as_bytes()).unwrap_or(head);

@@ -146,21 +146,17 @@ fn describe(source: &[u8], one: &ImageUse) -> String {
         UseTarget::NamedContext(name) => format!("context {name}"),
     };
     let raw = String::from_utf8_lossy(&source[one.span.clone()]).into_owned();
-    let mut text = format!("{} {:?} {}", place(source, &one.span), one.kind, one.written);
-    if raw != one.written {
-        text.push_str(&format!(" from {raw:?}"));
-    }
-    text.push_str(&format!(" = {target}"));
-    if let Some(platform) = &one.platform {
-        text.push_str(&format!(" for {platform}"));
-    }
-    if !one.variables.is_empty() {
-        text.push_str(&format!(" with {}", one.variables.join(" ")));
-    }
-    if !one.reachable {
-        text.push_str(" unreached");
-    }
-    text
+    let as_written = if raw == one.written { String::new() } else { format!(" from {raw:?}") };
+    let platform = one.platform.as_ref().map(|platform| format!(" for {platform}")).unwrap_or_default();
+    let variables =
+        if one.variables.is_empty() { String::new() } else { format!(" with {}", one.variables.join(" ")) };
+    let reached = if one.reachable { "" } else { " unreached" };
+    format!(
+        "{} {:?} {}{as_written} = {target}{platform}{variables}{reached}",
+        place(source, &one.span),
+        one.kind,
+        one.written
+    )
 }
 
 /// Each image gets the digest of its name.
@@ -188,7 +184,9 @@ fn fill(text: &str) -> String {
         }
         let (name, rest) = part.split_once('}').expect("a closing brace");
         let reference: Reference = name.parse().expect("a reference");
-        result.push_str(&format!("@{}{rest}", digest_of(&reference.with_default_tag())));
+        result.push('@');
+        result.push_str(&digest_of(&reference.with_default_tag()).to_string());
+        result.push_str(rest);
     }
     result
 }

@@ -237,17 +237,16 @@ impl<'a> Helpers<'a> {
             .find(|name| self.defaults.is_declared(name))
             .map_or_else(|| "IMAGE".to_owned(), str::to_owned);
         let name = self.unused(&format!("{stem}_PINNED"));
-        let line = lines.entry(at).or_default();
-        if let [only] = given {
+        let text = if let [only] = given {
             let rest = render(parts, &|_| None)?;
-            line.push_str(&format!("ARG {name}=${{{only}:+{rest}}}{end}"));
-            return Ok(name);
-        }
-        let rest = self.render(parts, None)?;
-        let flag = self.unused(&format!("{stem}_GIVEN"));
-        let flags: String = given.iter().map(|name| format!("${{{name}:+1}}")).collect();
-        let line = lines.entry(at).or_default();
-        line.push_str(&format!("ARG {flag}={flags}{end}ARG {name}=${{{flag}:+{rest}}}{end}"));
+            format!("ARG {name}=${{{only}:+{rest}}}{end}")
+        } else {
+            let rest = self.render(parts, None)?;
+            let flag = self.unused(&format!("{stem}_GIVEN"));
+            let flags: Vec<String> = given.iter().map(|name| format!("${{{name}:+1}}")).collect();
+            format!("ARG {flag}={}{end}ARG {name}=${{{flag}:+{rest}}}{end}", flags.concat())
+        };
+        lines.entry(at).or_default().push_str(&text);
         Ok(name)
     }
 
@@ -297,7 +296,6 @@ fn render(parts: &[Part], default: &dyn Fn(&str) -> Option<String>) -> Result<St
                     (Form::Plain | Form::Default { when: Missing::UnsetOrEmpty, .. }, Some(default)) => {
                         format!("${{{name}:-{default}}}")
                     }
-                    (_, Some(_)) => return Err(Reason::Form(name.clone())),
                     (Form::Plain, None) => format!("${{{name}}}"),
                     (Form::Default { when, word }, None) => {
                         let colon = if *when == Missing::UnsetOrEmpty { ":" } else { "" };
@@ -307,7 +305,7 @@ fn render(parts: &[Part], default: &dyn Fn(&str) -> Option<String>) -> Result<St
                         let colon = if *when == Missing::UnsetOrEmpty { ":" } else { "" };
                         format!("${{{name}{colon}+{}}}", render(&word.parts, default)?)
                     }
-                    (_, None) => return Err(Reason::Form(name.clone())),
+                    _ => return Err(Reason::Form(name.clone())),
                 };
                 result.push_str(&text);
             }

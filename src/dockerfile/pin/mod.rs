@@ -176,7 +176,7 @@ struct Planner<'a> {
     refused: BTreeMap<usize, (Span, String, Reason)>,
 }
 
-impl<'a> Planner<'a> {
+impl Planner<'_> {
     fn add(&mut self, index: usize, one: &ImageUse, digest: &Digest) {
         let refuse = |reason| (one.span.clone(), one.written.clone(), reason);
         let (Ok(reference), UseTarget::Image) = (&one.reference, &one.target) else {
@@ -241,7 +241,7 @@ impl<'a> Planner<'a> {
                 conflicting
             };
             if broken.is_empty() {
-                self.accept(edits);
+                self.accept(&edits);
                 break;
             }
             // What breaks takes with it every use that shares a variable with it.
@@ -318,8 +318,8 @@ impl<'a> Planner<'a> {
         vary.broken(&edited.parsed, &Expected { pinned, whole })
     }
 
-    fn accept(&mut self, edits: Vec<Edit>) {
-        self.edits = joined(&self.edits, &edits);
+    fn accept(&mut self, edits: &[Edit]) {
+        self.edits = joined(&self.edits, edits);
     }
 
     fn edited(&self, edits: &[Edit]) -> Option<Dockerfile> {
@@ -371,7 +371,7 @@ impl<'a> Planner<'a> {
             let pinned: Vec<VariableUse> = simple.iter().chain(&group).cloned().collect();
             let broken = self.try_edits(&helpers.edits, &pinned, &helpers.whole, vary);
             if broken.is_empty() {
-                self.accept(helpers.edits);
+                self.accept(&helpers.edits);
                 return;
             }
             let reason = match broken.first() {
