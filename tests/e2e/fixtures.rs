@@ -20,7 +20,7 @@ pub(crate) enum Signing {
 pub(crate) struct Fixtures {
     /// What the cases' names stand for.
     pub(crate) words: Words,
-    /// In every file of the bait and of nothing else.
+    /// In the files of every bait of this lab and in nothing else.
     pub(crate) marker: String,
     bait: Image,
 }
@@ -38,9 +38,10 @@ impl Fixtures {
             Engine::Bookworm => Engine::Trixie,
             Engine::Trixie => Engine::Bookworm,
         };
-        let marker = format!("bait-of-{set}-{engine}-{}", lab.variable("LAB_ROOT_PASSPHRASE"));
+        // One for all sets: an engine has one image of the name `bait`, whichever set made it last.
+        let marker = format!("bait-of-{}", lab.variable("LAB_ROOT_PASSPHRASE"));
         let bait_recipe = |kind: &str| {
-            let content = format!("{marker} {kind}\n");
+            let content = format!("{marker} {set} {engine} {kind}\n");
             Recipe::busybox().with_file("/bait", content.as_bytes()).with_file("/ok", content.as_bytes())
         };
         let smuggle =

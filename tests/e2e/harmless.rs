@@ -30,6 +30,16 @@ fn look_alikes_build_without_the_gate_on_trixie() {
     build_all(Engine::Trixie, Gate::Open);
 }
 
+#[test]
+fn look_alikes_pass_the_gate_on_bookworm() {
+    build_all(Engine::Bookworm, Gate::Strict);
+}
+
+#[test]
+fn look_alikes_pass_the_gate_on_trixie() {
+    build_all(Engine::Trixie, Gate::Strict);
+}
+
 /// A case that does not build without the gate would prove nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gate {

@@ -47,10 +47,20 @@ fn the_bait_enters_without_the_gate_on_trixie() {
     without_the_gate(Engine::Trixie);
 }
 
+#[test]
+fn no_bait_passes_the_gate_on_bookworm() {
+    through_the_gate(Engine::Bookworm);
+}
+
+#[test]
+fn no_bait_passes_the_gate_on_trixie() {
+    through_the_gate(Engine::Trixie);
+}
+
 fn without_the_gate(engine: Engine) {
     let Some(lab) = lab() else { return };
     let mut fixtures = Fixtures::make(lab, engine, "open", Signing::None);
-    fixtures.words.set("EVIL_FRONTEND", lab.organisation_frontend(&permissive_policy(lab)).by_tag());
+    fixtures.words.set("EVIL_FRONTEND", evil_frontend(lab, engine, "open"));
     let mut failures = Vec::new();
     for case in cases::<Hostile>("hostile", engine) {
         if case.said.no_control.is_some() || case.how.syntax_line {
@@ -72,7 +82,7 @@ fn through_the_gate(engine: Engine) {
     let Some(lab) = lab() else { return };
     let mut fixtures = Fixtures::make(lab, engine, "gated", Signing::Docker);
     let frontend = lab.organisation_frontend(&strict_policy(lab)).pinned();
-    fixtures.words.set("EVIL_FRONTEND", lab.organisation_frontend(&permissive_policy(lab)).by_tag());
+    fixtures.words.set("EVIL_FRONTEND", evil_frontend(lab, engine, "gated"));
     fixtures.words.set("FRONTEND", &*frontend);
     let cases = cases::<Hostile>("hostile", engine);
     let logged_before = lab.registry_log().len();
@@ -111,22 +121,27 @@ fn try_to_pass(
     match case.said.expect {
         Expectation::Refused if outcome.succeeded => Err(format!("was not refused\n{}", outcome.text)),
         Expectation::BuiltWithoutBait if !outcome.succeeded => Err(format!("was refused\n{}", outcome.text)),
-        _ => match case.said.says.iter().find(|saying| !outcome.text.contains(*saying)) {
-            Some(saying) => Err(format!("does not say `{saying}`\n{}", outcome.text)),
-            None => Ok(()),
-        },
+        _ => {
+            let sayings = case.said.says.iter().map(|saying| fixtures.words.expand_text(saying));
+            match sayings.into_iter().find(|saying| !outcome.text.contains(saying.as_str())) {
+                Some(saying) => Err(format!("does not say `{saying}`\n{}", outcome.text)),
+                None => Ok(()),
+            }
+        }
     }
 }
 
 /// An organisation that means it: signatures for everything, digests too, and nobody may switch that off.
 pub(crate) fn strict_policy(lab: &Lab) -> String {
     format!(
-        "version = 1\nserver = \"{}\"\ntrust = \"required\"\ntrust-on-first-use = true\ndigest = \"signed\"\n",
+        "version = 1\nserver = \"{}\"\ntrust = \"required\"\ntrust-on-first-use = true\ndigest = \"signed\"\n\
+         [disable]\nallowed-by = []\n",
         lab.trust_server()
     )
 }
 
-/// One that lets everything in: what an attacker would build his own frontend with.
-fn permissive_policy(lab: &Lab) -> String {
-    format!("version = 1\nserver = \"{}\"\ntrust = \"disabled\"\n", lab.trust_server())
+/// What an attacker makes of ours: a frontend that lets everything in. Nobody signed it.
+fn evil_frontend(lab: &Lab, engine: Engine, set: &str) -> String {
+    let policy = format!("version = 1\nserver = \"{}\"\ntrust = \"disabled\"\n", lab.trust_server());
+    lab.push_frontend(&format!("{set}-{engine}/evil:1"), &policy).by_tag()
 }

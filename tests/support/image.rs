@@ -137,14 +137,19 @@ impl Lab {
         if let Some(image) = organisations.get(policy) {
             return image.clone();
         }
+        let image = self.push_frontend(&format!("acme/frontend:{}", organisations.len()), policy);
+        organisations.insert(policy.to_owned(), image.clone());
+        image
+    }
+
+    /// The same under a name of its own.
+    pub(crate) fn push_frontend(&self, name: &str, policy: &str) -> Image {
         let recipe =
             Recipe::on(self.frontend()).with_file("/etc/trustgate/policy.toml", policy.as_bytes()).with_file(
                 &format!("/etc/trustgate/tls/{}/ca.crt", self.trust_host()),
                 &read(self.trust_authority()),
             );
-        let image = self.push_unsigned(&format!("acme/frontend:{}", organisations.len()), &recipe);
-        organisations.insert(policy.to_owned(), image.clone());
-        image
+        self.push_unsigned(name, &recipe)
     }
 
     /// Makes an image that only this engine has, under any name.
@@ -152,7 +157,8 @@ impl Lab {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let write =
             |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).expect("a file");
-        write("Dockerfile", recipe.dockerfile.as_bytes());
+        // Of equal images an engine keeps one: taking one name away would take it from under another's push.
+        write("Dockerfile", format!("{}LABEL lab.name=\"{reference}\"\n", recipe.dockerfile).as_bytes());
         for (name, bytes) in &recipe.files {
             write(name, bytes);
         }
