@@ -7,5 +7,8 @@
 mod support;
 
 mod fixtures;
+mod gate_stories;
 mod harmless;
 mod hostile;
+mod image;
+mod verify_pin;
