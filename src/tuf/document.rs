@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use sha2::{Digest as _, Sha256};
 
-use super::canonical::{self, Member, Scanned};
+use super::canonical;
 use super::error::shown;
 use super::json::{JsonError, Reader};
+use super::scan::{Member, Scanned, scan};
 use super::signature::Signature;
 use super::view::{Parsed, View, is_case_variant, pick};
 use super::{RoleName, TufError};
@@ -189,7 +190,7 @@ impl Parts {
 
 /// Notary writes canonical bytes, which one pass checks and hashes; anything else is rewritten.
 fn read_signed(raw: &[u8], reader: &mut Reader<'_>) -> Result<Signed, JsonError> {
-    if let Some(scanned) = canonical::scan(raw, reader.position()) {
+    if let Some(scanned) = scan(raw, reader.position()) {
         reader.jump(scanned.range.end);
         return Ok(Signed::InPlace(scanned));
     }

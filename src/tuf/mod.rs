@@ -18,6 +18,8 @@ mod key;
 mod metadata;
 mod moment;
 mod role;
+mod root_keys;
+mod scan;
 mod signature;
 mod targets;
 #[cfg(any(test, feature = "testing"))]

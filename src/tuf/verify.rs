@@ -5,19 +5,20 @@
 //! time are read, and only then what it says. `root` is the exception that TUF makes: it names its
 //! own keys, so it is read before its own signatures are checked, but after its predecessor's are.
 
+use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use ring::digest::{SHA256, SHA512, digest};
 
-use super::certificate::{Bundle, Certificate};
 use super::chain::RootPins;
 use super::document::{Document, Frame};
 use super::metadata::{FileMeta, Header, RoleKeys};
+use super::root_keys::Candidates;
 use super::signature::{self, TooFew};
 use super::{
-    KeyId, PublicKey, ROOT_LIMIT, RoleName, Root, SNAPSHOT_LIMIT, Snapshot, TARGETS_LIMIT, TIMESTAMP_LIMIT,
-    Targets, Timestamp, TufError, Version,
+    KeyId, ROOT_LIMIT, RoleName, Root, SNAPSHOT_LIMIT, Snapshot, TARGETS_LIMIT, TIMESTAMP_LIMIT, Targets,
+    Timestamp, TufError, Version,
 };
 use crate::image::Gun;
 
@@ -197,11 +198,12 @@ pub(super) fn verify_root(raw: Vec<u8>, demands: &RootDemands<'_>) -> Result<Tru
     let value = Root::parse(&document)?;
     let own = base_role(&value, &role)?;
     let candidates = Candidates::of(own, demands.gun, demands.now)?;
-    let keys = RoleKeys { keys: candidates.pinned(demands)?, threshold: own.threshold };
-    let signatures = signature::check(&document, &keys).map_err(|it| {
-        let unusable = candidates.unusable.iter().map(Unusable::to_string);
-        threshold(&role)(it.because(unusable))
-    })?;
+    let keys = RoleKeys {
+        keys: candidates.pinned(demands.gun, demands.pins, demands.now)?,
+        threshold: own.threshold,
+    };
+    let signatures = signature::check(&document, &keys)
+        .map_err(|it| threshold(&role)(it.because(candidates.reasons())))?;
     let root =
         Trusted { role, document, version: header.version, expires: header.expires, signatures, value };
     if let Some(now) = demands.now {
@@ -220,172 +222,24 @@ pub(super) fn check_certificates(
     let signers = own.keys.iter().filter(|it| root.signatures.contains(it.id())).cloned().collect();
     let signers = RoleKeys { keys: signers, threshold: own.threshold };
     let candidates = Candidates::of(&signers, gun, Some(now))?;
-    let usable: std::collections::BTreeSet<_> =
-        candidates.usable.iter().map(|(key, _)| key.canonical_id()).collect();
-    match candidates.unusable.into_iter().next() {
-        // A number of keys always fits 64 bits.
-        Some(unusable) if u64::try_from(usable.len()).unwrap_or(u64::MAX) < own.threshold => {
-            Err(unusable.into_error(gun))
-        }
-        _ => Ok(()),
+    let usable: BTreeSet<KeyId> = candidates.keys().iter().map(|it| it.canonical_id().clone()).collect();
+    // A number of keys always fits 64 bits.
+    if u64::try_from(usable.len()).unwrap_or(u64::MAX) >= own.threshold {
+        return Ok(());
     }
+    candidates.first_error(gun).map_or(Ok(()), Err)
 }
 
 /// The keys of the trusted root must have signed the new one, however old they are by now.
 fn check_predecessor(document: &Document, previous: &Trusted<Root>, gun: &Gun) -> Result<(), TufError> {
     let role = base_role(previous, &RoleName::ROOT)?;
-    let candidates = Candidates::of(role, gun, None)?;
-    let keys = candidates.usable.into_iter().map(|(key, _)| key).collect();
-    let keys = RoleKeys { keys, threshold: role.threshold };
+    let keys = RoleKeys { keys: Candidates::of(role, gun, None)?.keys(), threshold: role.threshold };
     signature::check(document, &keys).map(drop).map_err(|it| TufError::NotSignedByPrevious {
         previous: previous.version,
         valid: it.valid,
         needed: it.needed,
         reasons: it.reasons,
     })
-}
-
-/// The keys of a root role, by whether they may count.
-struct Candidates {
-    usable: Vec<(PublicKey, Bundle)>,
-    unusable: Vec<Unusable>,
-}
-
-impl Candidates {
-    /// Sorts the keys; when none is usable, the error says why.
-    fn of(role: &RoleKeys, gun: &Gun, now: Option<jiff::Timestamp>) -> Result<Self, TufError> {
-        let mut candidates = Self { usable: Vec::new(), unusable: Vec::new() };
-        for key in &role.keys {
-            match root_certificate(key, gun, now) {
-                Ok(bundle) => candidates.usable.push((key.clone(), bundle)),
-                Err(why) => candidates.unusable.push(Unusable { id: key.id().clone(), why }),
-            }
-        }
-        if !candidates.usable.is_empty() {
-            return Ok(candidates);
-        }
-        // What a user can act on comes first: time, then name, then form.
-        candidates.unusable.sort_by_key(|it| match it.why {
-            Why::Time { .. } => 0,
-            Why::Name(_) => 1,
-            Why::Form(_) => 2,
-        });
-        let names = candidates.unusable.iter().filter_map(|it| match &it.why {
-            Why::Name(name) => Some(name.clone()),
-            Why::Time { .. } | Why::Form(_) => None,
-        });
-        let names: Vec<String> = names.take(NAMES_SHOWN).collect();
-        Err(match candidates.unusable.into_iter().next() {
-            Some(Unusable { why: Why::Name(_), .. }) => {
-                TufError::WrongRepository { names, gun: gun.to_string() }
-            }
-            Some(unusable) => unusable.into_error(gun),
-            None => TufError::Certificate { gun: gun.to_string(), reason: "there is none".to_owned() },
-        })
-    }
-
-    /// The usable keys that the pins allow.
-    fn pinned(&self, demands: &RootDemands<'_>) -> Result<Vec<PublicKey>, TufError> {
-        let gun = || demands.gun.to_string();
-        let keys = self.usable.iter().map(|(key, _)| key);
-        match demands.pins {
-            RootPins::TrustOnFirstUse => Ok(keys.cloned().collect()),
-            RootPins::Keys(ids) => {
-                let is_pinned = |it: &&PublicKey| ids.contains(it.id()) || ids.contains(it.canonical_id());
-                let pinned: Vec<PublicKey> = keys.clone().filter(is_pinned).cloned().collect();
-                if pinned.is_empty() {
-                    let found = keys.take(NAMES_SHOWN).map(|it| it.id().clone()).collect();
-                    return Err(TufError::PinMismatch { gun: gun(), found });
-                }
-                Ok(pinned)
-            }
-            RootPins::Authority(authorities) => {
-                let parsed = authorities
-                    .iter()
-                    .map(|it| Certificate::parse(it.clone()))
-                    .collect::<Result<Vec<_>, _>>();
-                let authorities = parsed.map_err(|reason| TufError::AuthorityUnusable { reason })?;
-                let mut pinned = Vec::new();
-                let mut reason = "none is pinned".to_owned();
-                for (key, bundle) in &self.usable {
-                    match bundle.chains_to(&authorities, demands.now) {
-                        Ok(()) => pinned.push(key.clone()),
-                        Err(it) => reason = it,
-                    }
-                }
-                if pinned.is_empty() { Err(TufError::Authority { gun: gun(), reason }) } else { Ok(pinned) }
-            }
-        }
-    }
-}
-
-/// A key of a root role that cannot count.
-struct Unusable {
-    id: KeyId,
-    why: Why,
-}
-
-enum Why {
-    Form(String),
-    Name(String),
-    Time { from: jiff::Timestamp, until: jiff::Timestamp },
-}
-
-impl Unusable {
-    fn into_error(self, gun: &Gun) -> TufError {
-        let gun = gun.to_string();
-        match self.why {
-            Why::Form(reason) => TufError::Certificate { gun, reason },
-            Why::Name(name) => TufError::WrongRepository { names: vec![name], gun },
-            Why::Time { from, until } => TufError::CertificateExpired { gun, from, until },
-        }
-    }
-}
-
-impl std::fmt::Display for Unusable {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let id = self.id.as_str().get(..12).unwrap_or_default();
-        match &self.why {
-            Why::Form(reason) => write!(f, "key {id} does not count: {reason}"),
-            Why::Name(name) => write!(f, "key {id} is for `{name}`"),
-            Why::Time { from, until } => {
-                write!(f, "the certificate of key {id} is valid from {from} to {until}")
-            }
-        }
-    }
-}
-
-/// Notary's rules for a certificate that may sign a root of this repository.
-fn root_certificate(key: &PublicKey, gun: &Gun, now: Option<jiff::Timestamp>) -> Result<Bundle, Why> {
-    if !key.key_type().is_certificate() {
-        return Err(Why::Form(format!("a key of type `{}` is not inside a certificate", key.key_type())));
-    }
-    let bundle = Bundle::parse(key.public()).map_err(Why::Form)?;
-    let leaf = bundle.leaf().map_err(Why::Form)?;
-    let Some(name) = leaf.common_name() else {
-        return Err(Why::Form("the certificate does not have one common name".to_owned()));
-    };
-    if !names_repository(&name, gun) {
-        return Err(Why::Name(name.escape_debug().take(NAME_SHOWN).collect()));
-    }
-    leaf.check_form().map_err(Why::Form)?;
-    key.material().map_err(Why::Form)?;
-    if let Some(now) = now {
-        let (from, until) = leaf.validity();
-        let tomorrow = now.checked_add(CERTIFICATE_LEEWAY).unwrap_or(now);
-        if tomorrow < from || now > until {
-            return Err(Why::Time { from, until });
-        }
-    }
-    Ok(bundle)
-}
-
-/// A name that ends in `*` stands for every repository that starts with what is before it.
-fn names_repository(name: &str, gun: &Gun) -> bool {
-    if name.ends_with('*') {
-        return gun.as_str().starts_with(name.trim_end_matches('*'));
-    }
-    name == gun.as_str()
 }
 
 /// What is demanded of a file, whichever role's it is.
@@ -512,14 +366,8 @@ fn threshold(role: &RoleName) -> impl Fn(TooFew) -> TufError {
     }
 }
 
-/// Clocks of publishers may run ahead: Notary takes a certificate a day before it starts.
-const CERTIFICATE_LEEWAY: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 /// From this size on, a second thread costs less than it saves.
 const LONG_FILE: usize = 1 << 20;
-/// Certificate names in an error: enough to see whose they are.
-const NAMES_SHOWN: usize = 4;
-/// A GUN has at most 255 characters.
-const NAME_SHOWN: usize = 255;
 
 #[cfg(test)]
 mod tests {

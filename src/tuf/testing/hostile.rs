@@ -4,7 +4,8 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::{Repository, TestKey, envelope, now};
-use crate::tuf::canonical::{canonicalize, from_wire, scan, to_wire};
+use crate::tuf::canonical::{canonicalize, from_wire, to_wire};
+use crate::tuf::scan::scan;
 use crate::tuf::{RootChain, RootPins, peek_version};
 
 /// Panics when the ways to canonicalise a text disagree.

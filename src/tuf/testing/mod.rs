@@ -15,6 +15,8 @@
 // A test that misuses the maker should stop at once, and says so by panicking.
 #![allow(clippy::missing_panics_doc)]
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
 mod certificate;
 mod hostile;
 mod key;
