@@ -2,6 +2,7 @@
 
 use super::content::{Content, ContentDecision};
 use super::refusal::{Refusal, RefusalCode};
+use crate::image::Reference;
 use crate::policy::{Admission, CacheKind, ContextKind, DisabledBy, PolicySet, Ruling};
 use crate::text::visible_prefix;
 
@@ -12,7 +13,7 @@ pub(super) fn decide(
 ) -> ContentDecision {
     let ruling = match content {
         Content::Context { kind, .. } => policy.context(kind),
-        Content::Cache { kind, reference, .. } => policy.cache(kind, reference.map(|it| it.gun()).as_ref()),
+        Content::Cache { kind, reference, .. } => policy.cache(kind, reference.map(Reference::gun).as_ref()),
         Content::Source { kind, .. } => policy.source(kind),
         Content::Syntax { reference } => policy.syntax(&reference.gun()),
         Content::SbomGenerator { reference } => policy.sbom_generator(&reference.gun()),

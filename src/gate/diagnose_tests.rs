@@ -70,6 +70,10 @@ fn a_whole_report() {
     let rules = log.pointer_mut("/runs/0/tool/driver/rules").and_then(|rules| rules.as_array_mut()).unwrap();
     assert_eq!(rules.len(), RefusalCode::ALL.len() + WarningCode::ALL.len());
     rules.truncate(1);
+    // each new code moves the later ones; another test follows an index to its rule
+    for result in log.pointer_mut("/runs/0/results").and_then(|it| it.as_array_mut()).unwrap() {
+        result["ruleIndex"] = "…".into();
+    }
     insta::assert_json_snapshot!("report-sarif", log);
 }
 

@@ -74,9 +74,9 @@ impl Builder {
                 self.mark(at);
                 // tabs are the renderer's to widen
                 if character == '\t' {
-                    self.text.push('\t')
+                    self.text.push('\t');
                 } else {
-                    push_visible(&mut self.text, character)
+                    push_visible(&mut self.text, character);
                 }
                 at += character.len_utf8();
             }

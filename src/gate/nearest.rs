@@ -10,11 +10,8 @@ pub(super) fn nearest_tags(wanted: &str, signed: &[String]) -> String {
     let shown: Vec<String> =
         ranked.iter().take(SHOWN_LIMIT).map(|(_, _, tag)| visible_prefix(tag, TAG_LIMIT)).collect();
     let more = signed.len() - shown.len();
-    let mut text = shown.join(", ");
-    if more > 0 {
-        text.push_str(&format!(" and {more} more"));
-    }
-    text
+    let shown = shown.join(", ");
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
 /// Tags that continue the wanted one, or that it continues, come before those that differ by typing.

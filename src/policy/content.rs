@@ -265,7 +265,7 @@ impl ContentRules {
     }
 }
 
-fn find<K: PartialEq, V>(entries: &[(K, V)], key: K) -> Option<&V> {
+fn find<K: Copy + PartialEq, V>(entries: &[(K, V)], key: K) -> Option<&V> {
     entries.iter().find_map(|(candidate, value)| (*candidate == key).then_some(value))
 }
 

@@ -108,7 +108,7 @@ impl<'a> Source<'a> {
         }
         let mut rules = Vec::with_capacity(tables.len());
         let mut lines: HashMap<String, usize> = HashMap::with_capacity(tables.len());
-        for table in tables {
+        for table in &tables {
             let rule = self.rule(table, read)?;
             if let Some(line) = lines.insert(rule.pattern.to_string(), rule.place.line) {
                 let kind = PolicyErrorKind::Duplicate { pattern: rule.pattern.to_string(), line };
@@ -120,7 +120,7 @@ impl<'a> Source<'a> {
         Ok(rules)
     }
 
-    fn rule(&self, table: RepositoryTable, read: ReadFile<'_>) -> Result<Rule, PolicyError> {
+    fn rule(&self, table: &RepositoryTable, read: ReadFile<'_>) -> Result<Rule, PolicyError> {
         let place = self.place(&table.pattern.span(), "repository.pattern");
         let pattern = self.pattern(&table.pattern, "repository.pattern")?;
         let pins = match (&table.root_keys, &table.root_authority) {

@@ -75,16 +75,13 @@ fn messages_name_file_line_and_key() {
         text: String,
     }
     let table: Table = toml::from_str(include_str!("../../testdata/policy/errors.toml")).unwrap();
-    let mut messages = String::new();
+    let mut messages = Vec::new();
     for Case { name, text } in table.case {
         let missing = |path: &str| Err(format!("no such file: {path}"));
-        let error = match Policy::parse(&text, "policy.toml", &missing) {
-            Ok(_) => panic!("{name} was accepted"),
-            Err(error) => error,
-        };
-        messages.push_str(&format!("{name}\n  {error}\n  help: {}\n", error.help()));
+        let Err(error) = Policy::parse(&text, "policy.toml", &missing) else { panic!("{name} was accepted") };
+        messages.push(format!("{name}\n  {error}\n  help: {}", error.help()));
     }
-    insta::assert_snapshot!("errors", messages);
+    insta::assert_snapshot!("errors", messages.join("\n"));
 }
 
 #[test]
