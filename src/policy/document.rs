@@ -156,7 +156,7 @@ impl Policy {
             file: source.file().to_owned(),
             docker_default: false,
             defaults,
-            rules: source.rules(document.repository, read)?,
+            rules: source.rules(&document.repository, read)?,
             content: ContentRules {
                 contexts: document.contexts.settings(source),
                 caches: document.caches.settings(source),

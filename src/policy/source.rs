@@ -99,7 +99,7 @@ impl<'a> Source<'a> {
     /// The rules, the most specific first.
     pub(super) fn rules(
         &self,
-        tables: Vec<RepositoryTable>,
+        tables: &[RepositoryTable],
         read: ReadFile<'_>,
     ) -> Result<Vec<Rule>, PolicyError> {
         if tables.len() > RULE_LIMIT {
@@ -108,7 +108,7 @@ impl<'a> Source<'a> {
         }
         let mut rules = Vec::with_capacity(tables.len());
         let mut lines: HashMap<String, usize> = HashMap::with_capacity(tables.len());
-        for table in &tables {
+        for table in tables {
             let rule = self.rule(table, read)?;
             if let Some(line) = lines.insert(rule.pattern.to_string(), rule.place.line) {
                 let kind = PolicyErrorKind::Duplicate { pattern: rule.pattern.to_string(), line };
