@@ -68,12 +68,12 @@ impl TrustServer {
 
     /// Hands out these files, by role name and, as consistent snapshots want it, by hash.
     pub(crate) fn publish(&self, files: &Files) {
-        let mut shelf = self.shelf.lock().unwrap();
+        let mut known = self.shelf.lock().unwrap();
         for (role, file) in &files.files {
             let folder = format!("/v2/{}/_trust/tuf", files.gun());
             let hash = hex::encode(Sha256::digest(file));
-            shelf.files.insert(format!("{folder}/{role}.json"), file.clone());
-            shelf.files.insert(format!("{folder}/{role}.{hash}.json"), file.clone());
+            known.files.insert(format!("{folder}/{role}.json"), file.clone());
+            known.files.insert(format!("{folder}/{role}.{hash}.json"), file.clone());
         }
     }
 

@@ -102,7 +102,7 @@ impl Desk {
         for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
             let text = String::from_utf8_lossy(bytes);
             if !text.is_empty() {
-                report.push_str(&format!("----- {name} -----\n{}", self.neutral(&text)));
+                report.extend(["----- ", name, " -----\n", &self.neutral(&text)]);
                 if !text.ends_with('\n') {
                     report.push_str("[no line end]\n");
                 }
