@@ -274,6 +274,10 @@ fn input(
             ContentDecision::Admitted { .. } => ledger.allow_unverified(&reference),
             ContentDecision::Verify | ContentDecision::Builtin { .. } => {
                 let origin = Origin::Option { name: option.to_owned(), value: source.identifier };
+                // A digest beside a tag is what some frontend found for that tag: nobody meant it.
+                // So it is the tag that is asked about, and the audit holds the digest to the answer.
+                let reference =
+                    if reference.tag().is_some() { reference.without_digest() } else { reference };
                 ledger.request(Request { role: UseRole::Input, origin, reference });
             }
             ContentDecision::Refused(_) => {}

@@ -104,6 +104,13 @@ fn inputs_are_audited_and_passed_on() {
     outcome.built();
     assert!(outcome.request().frontend_inputs.contains_key("other"));
     with_input(&[BAIT]).run().refused_with("evil/bait:1");
+    // what an ungated build found for a tag is no digest that somebody chose
+    with_input(&[&format!("{BAIT}@{}", digest('b'))]).run().refused_with("evil/bait:1");
+    let chosen = format!("docker-image://docker.io/evil/bait@{}", digest('b'));
+    with_input(&[&chosen]).run().built();
+    let stale = format!("docker-image://docker.io/acme/base:1@{}", digest('b'));
+    let answer = graph(&[&stale]);
+    with_input(&[&stale]).answering(move |_| Ok(single(&answer))).run().refused_with("acme/base:1");
 
     let build = Build::of("FROM evil/bait:1\n");
     let files: [(&str, &[u8]); 1] = [("Dockerfile", b"FROM acme/base:1\n")];
