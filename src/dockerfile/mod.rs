@@ -26,6 +26,8 @@ mod lines;
 mod onbuild;
 mod pattern;
 mod pin;
+#[cfg(any(test, feature = "testing"))]
+pub mod rules;
 mod scope;
 mod second_opinion;
 mod source;
