@@ -46,7 +46,7 @@ test: deps release ## runs all tests, those with real engines too, against the s
 
 test-unit: ## runs the tests that need no engine
 	@scripts/deps build
-	$(CARGO) test --lib --bins
+	$(CARGO) test --lib --bins --test trust
 
 test-e2e: deps ## runs the tests with real engines against the development build
 	TRUSTGATE_REQUIRE_ENGINES=1 $(CARGO) test --test e2e

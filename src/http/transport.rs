@@ -206,7 +206,10 @@ async fn whole_body(
         match response.chunk().await.map_err(|error| HttpError::from_transport(&error, url, received))? {
             Some(chunk) if body.len().saturating_add(chunk.len()) <= limit => body.extend_from_slice(&chunk),
             Some(_) => return Err(too_large()),
-            None => return Ok(body),
+            None => {
+                body.shrink_to_fit();
+                return Ok(body);
+            }
         }
     }
 }

@@ -80,17 +80,12 @@ impl Refresh {
         if freshness != Freshness::Fresh {
             cached.insert(0, RoleName::TIMESTAMP);
         }
-        let mut repository = Repository::new(
-            Arc::clone(&self.remote),
-            self.cache.clone(),
-            chain,
-            walked,
-            Account { freshness, first_use, cached, notes: state.notes },
-            self.now,
-        );
-        match self.store(&start, &mut repository).await {
-            Stored::RootChanged => Ok(None),
-            Stored::Written | Stored::Overtaken => Ok(Some(repository)),
+        let account = Account { freshness, first_use, cached, notes: state.notes };
+        let repository =
+            Repository::new(Arc::clone(&self.remote), self.cache.clone(), chain, walked, account, self.now);
+        match self.store(start, repository).await? {
+            (_, Stored::RootChanged) => Ok(None),
+            (repository, Stored::Written | Stored::Overtaken) => Ok(Some(repository)),
         }
     }
 
@@ -148,29 +143,26 @@ impl Refresh {
         }
     }
 
-    /// Stores what did not come from the cache.
-    async fn store(&self, start: &Start, repository: &mut Repository) -> Stored {
-        let Some(cache) = self.cache.clone() else { return Stored::Overtaken };
-        let files = repository.files_to_store(start);
-        if files.is_empty() {
-            return Stored::Written;
-        }
-        let (gun, start) = (self.remote.gun().clone(), start.clone());
-        let written = tokio::task::spawn_blocking(move || {
-            let files: Vec<_> = files.iter().map(|(role, raw)| (role, raw.as_slice())).collect();
-            cache.store(&gun, &start, &files)
+    /// Stores what did not come from the cache; that it could not is a note.
+    async fn store(&self, start: Start, repository: Repository) -> Result<(Repository, Stored), TrustError> {
+        let Some(cache) = self.cache.clone() else { return Ok((repository, Stored::Overtaken)) };
+        let stored = tokio::task::spawn_blocking(move || {
+            let files = repository.files_to_store(&start);
+            if files.is_empty() {
+                return (repository, Stored::Written);
+            }
+            match cache.store(repository.gun(), &start, &files) {
+                Ok(stored) => (repository, stored),
+                Err(error) => {
+                    repository.note(format!("the cache could not be written: {error}"));
+                    (repository, Stored::Overtaken)
+                }
+            }
         });
-        match written.await {
-            Ok(Ok(stored)) => stored,
-            Ok(Err(error)) => {
-                repository.note(format!("the cache could not be written: {error}"));
-                Stored::Overtaken
-            }
-            Err(error) => {
-                repository.note(format!("the cache could not be written: {error}"));
-                Stored::Overtaken
-            }
-        }
+        stored.await.map_err(|error| TrustError::Internal {
+            gun: self.remote.gun().clone(),
+            reason: error.to_string(),
+        })
     }
 
     fn metadata_error(&self, source: TufError) -> TrustError {

@@ -132,20 +132,20 @@ impl Repository {
     }
 
     /// The verified files that the cache does not have yet, `timestamp` last.
-    pub(super) fn files_to_store(&self, start: &Start) -> Vec<(RoleName, Vec<u8>)> {
+    pub(super) fn files_to_store(&self, start: &Start) -> Vec<(&RoleName, &[u8])> {
         let Walked { timestamp, snapshot, targets } = &self.walked;
         let mut files = Vec::new();
         let root = self.chain.root().raw();
         if start.root.as_deref() != Some(root) {
-            files.push((RoleName::ROOT, root.to_vec()));
+            files.push((&RoleName::ROOT, root));
         }
-        for (role, raw) in [(RoleName::TARGETS, targets.raw()), (RoleName::SNAPSHOT, snapshot.raw())] {
-            if !self.account.cached.contains(&role) {
-                files.push((role, raw.to_vec()));
+        for (role, raw) in [(&RoleName::TARGETS, targets.raw()), (&RoleName::SNAPSHOT, snapshot.raw())] {
+            if !self.account.cached.contains(role) {
+                files.push((role, raw));
             }
         }
         if start.timestamp.as_deref() != Some(timestamp.raw()) {
-            files.push((RoleName::TIMESTAMP, timestamp.raw().to_vec()));
+            files.push((&RoleName::TIMESTAMP, timestamp.raw()));
         }
         files
     }
@@ -196,8 +196,9 @@ impl Repository {
             .await
             .map_err(|error| self.remote.explain(error, role.as_str()))?;
         let targets = verify(raw, minimum).map_err(|error| self.failed(error))?;
-        self.store(role, &targets).await;
-        Ok(Some(Arc::new(Delegated { targets, cached: false })))
+        let delegated = Arc::new(Delegated { targets, cached: false });
+        self.store(Arc::clone(&delegated)).await;
+        Ok(Some(delegated))
     }
 
     fn cached(&self, role: &RoleName) -> Option<Vec<u8>> {
@@ -211,13 +212,14 @@ impl Repository {
         }
     }
 
-    async fn store(&self, role: &RoleName, targets: &Trusted<Targets>) {
+    async fn store(&self, delegated: Arc<Delegated>) {
         let Some(cache) = self.cache.clone() else { return };
-        let (gun, role) = (self.gun().clone(), role.clone());
-        let (timestamp, raw) = (self.walked.timestamp.raw().to_vec(), targets.raw().to_vec());
-        let written =
-            tokio::task::spawn_blocking(move || cache.store_delegation(&gun, &timestamp, &role, &raw)).await;
-        match written {
+        let (gun, timestamp) = (self.gun().clone(), self.walked.timestamp.raw().to_vec());
+        let written = tokio::task::spawn_blocking(move || {
+            let targets = &delegated.targets;
+            cache.store_delegation(&gun, &timestamp, targets.role(), targets.raw())
+        });
+        match written.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.note(format!("the cache could not be written: {error}")),
             Err(error) => self.note(format!("the cache could not be written: {error}")),

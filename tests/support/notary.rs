@@ -14,8 +14,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 use trustgate::tuf::testing::Files;
 
@@ -92,23 +93,40 @@ impl Reply {
 
 impl FakeNotary {
     pub(crate) async fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        Self::listen(Arc::new(handler), &[b"http/1.1"]).await
+        Self::listen(Arc::new(handler), &[b"http/1.1"], None).await
+    }
+
+    /// The same for clients that show this certificate, and no others.
+    pub(crate) async fn for_client(
+        certificate: &rcgen::Certificate,
+        handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen(Arc::new(handler), &[b"http/1.1"], Some(certificate)).await
     }
 
     /// The same over HTTP/2; only [`Reply::Answer`] can be given.
     pub(crate) async fn with_http2(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        Self::listen(Arc::new(handler), &[b"h2"]).await
+        Self::listen(Arc::new(handler), &[b"h2"], None).await
     }
 
-    async fn listen(handler: Handler, protocols: &[&[u8]]) -> Self {
+    async fn listen(handler: Handler, protocols: &[&[u8]], client: Option<&rcgen::Certificate>) -> Self {
         let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
         let key = rcgen::generate_simple_self_signed(names).expect("two names make a certificate");
         let private = PrivateKeyDer::Pkcs8(key.signing_key.serialize_der().into());
         let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .expect("ring has the default versions")
-            .with_no_client_auth()
+            .expect("ring has the default versions");
+        let builder = match client {
+            None => builder.with_no_client_auth(),
+            Some(certificate) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(certificate.der().clone()).expect("a certificate of the test's own");
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                builder.with_client_cert_verifier(verifier.build().expect("one root is enough"))
+            }
+        };
+        let mut config = builder
             .with_single_cert(vec![key.cert.der().clone()], private)
             .expect("key and certificate belong together");
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();

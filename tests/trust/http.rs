@@ -277,6 +277,26 @@ async fn a_hosts_own_folder_is_used_and_must_be_usable() {
 }
 
 #[tokio::test]
+async fn a_client_certificate_is_shown_to_those_who_ask() {
+    let world = World::new().await;
+    let client = rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
+    let server = FakeNotary::for_client(&client.cert, |_| Reply::ok("hello, client")).await;
+    server.trust_in(world.folder.path());
+    let get =
+        async || HttpClient::new(world.options())?.get(&server.url("/"), LIMIT, None).await.map(|it| it.body);
+    let error = get().await.unwrap_err();
+    assert!(matches!(error, HttpError::Tls { .. }), "{error:?}");
+    let folder = world.folder.path().join("tls").join(server.host());
+    std::fs::write(folder.join("client.cert"), client.cert.pem()).unwrap();
+    let error = get().await.unwrap_err();
+    assert!(error.to_string().contains("client.key"), "{error}");
+    std::fs::write(folder.join("client.key"), "not a key").unwrap();
+    assert!(matches!(get().await, Err(HttpError::CertificateFile { .. })));
+    std::fs::write(folder.join("client.key"), client.signing_key.serialize_pem()).unwrap();
+    assert_eq!(get().await.unwrap(), b"hello, client");
+}
+
+#[tokio::test]
 async fn one_connection_serves_request_after_request() {
     let world = World::new().await;
     world.fault(|_| Some(Reply::ok("hello")));

@@ -341,6 +341,22 @@ async fn a_rotated_root_is_followed() {
 }
 
 #[tokio::test]
+async fn an_expired_root_still_leads_to_its_successor() {
+    let mut repository = simple();
+    repository.role("root").set_expires(days(5));
+    let world = World::of(&repository).await;
+    world.find("1.4").await.unwrap();
+    repository.role("root").set_expires(days(50));
+    repository.role("root").set_version(2);
+    next_version(&mut repository);
+    world.publish(&repository);
+    world.set_now(days(6));
+    let target = world.find("1.4").await.unwrap();
+    assert_eq!((target.roles[0].version, target.first_use), (2, false));
+    assert_eq!(world.find("1.4").await.unwrap().requests, 1);
+}
+
+#[tokio::test]
 async fn five_rotations_are_followed_one_by_one() {
     let mut repository = simple();
     let world = World::of(&repository).await;
