@@ -1,5 +1,8 @@
 //! What must hold of any bytes at all: the heart of the fuzz targets, and of a test that runs without them.
 
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -31,40 +34,49 @@ fn whole(text: &[u8]) -> Option<[u8; 32]> {
     scan(text, 0).filter(|it| it.range.end == text.len()).map(|it| it.digest)
 }
 
-/// Verifies a text as the file of a role (`role` modulo 5), as it is and truly signed; panics when a
-/// text that says nothing of `v1` yields a target of that name.
+/// Verifies a text as the file of a role (`role` modulo 5), as it is and truly signed; panics when what
+/// is listed and what is found differ.
 pub fn verify_any(role: u8, text: &[u8]) {
     let role = ["root", "targets", "snapshot", "timestamp", "targets/releases"][usize::from(role % 5)];
     let _ = peek_version(text);
-    let text = text.to_vec();
-    let as_it_is = text.clone();
-    publish(role, move |_| as_it_is.clone());
-    publish(role, move |signers| {
-        let message = canonicalize(&text).unwrap_or_else(|_| text.clone());
-        let signatures: Vec<_> = signers.iter().map(|it| it.sign(&message)).collect();
-        let mut file = b"{\"signed\":".to_vec();
-        file.extend_from_slice(&text);
-        let rest = envelope(b"0", &json!(signatures));
-        file.extend_from_slice(rest.strip_prefix(b"{\"signed\":0").unwrap_or_default());
-        file
-    });
+    let (repository, _) = base();
+    let message = canonicalize(text).unwrap_or_else(|_| text.to_vec());
+    let signatures: Vec<_> = repository.roles[role].signers.iter().map(|it| it.sign(&message)).collect();
+    let rest = envelope(b"0", &json!(signatures));
+    let rest = rest.strip_prefix(b"{\"signed\":0").unwrap_or_default();
+    publish(role, text.to_vec());
+    publish(role, [b"{\"signed\":", text, rest].concat());
 }
 
-fn publish(role: &str, file: impl Fn(&[TestKey]) -> Vec<u8> + Send + Sync + 'static) {
-    let mut repository = Repository::new("docker.io/acme/base");
-    repository.delegate("targets/releases", &[TestKey::ed25519("releases")], 1, &["v"]);
-    let role = repository.role(role);
-    let signers = role.signers.clone();
-    role.after_signing = Some(Box::new(move |_| file(&signers)));
-    let files = repository.publish();
-    let _ = RootChain::from_cache(&files.gun(), files.get("root"), &RootPins::TrustOnFirstUse);
+/// An honest repository and its root file, made once; fast keys where the role allows them.
+fn base() -> &'static (Repository, Vec<u8>) {
+    static BASE: OnceLock<(Repository, Vec<u8>)> = OnceLock::new();
+    BASE.get_or_init(|| {
+        let mut repository = Repository::new("docker.io/acme/base");
+        for role in ["targets", "snapshot", "timestamp"] {
+            repository.replace_keys(role, vec![TestKey::ed25519(role)], 1);
+        }
+        repository.delegate("targets/releases", &[TestKey::ed25519("releases")], 1, &["v"]);
+        repository.tag("targets", "v<1>", b"manifest");
+        let root = repository.publish().get("root");
+        (repository, root)
+    })
+}
+
+fn publish(role: &str, file: Vec<u8>) {
+    let (repository, root) = base();
+    let mut given = BTreeMap::from([("root".to_owned(), root.clone())]);
+    given.insert(role.to_owned(), file);
+    let files = repository.publish_with(given);
+    if role == "root" {
+        let _ = RootChain::from_cache(&files.gun(), files.get("root"), &RootPins::TrustOnFirstUse);
+    }
     let Ok(it) = files.verify(now()) else { return };
     for targets in std::iter::once(&it.targets).chain(it.delegations.values()) {
         let listed = targets.names(usize::MAX);
         assert_eq!(listed.len(), targets.count());
         for name in &listed {
-            let found = targets.find(name);
-            assert!(!matches!(found, Ok(None)), "{name:?} is listed and not found");
+            assert!(!matches!(targets.find(name), Ok(None)), "{name:?} is listed and not found");
         }
         let _ = targets.for_each(|name, _| assert!(listed.iter().any(|it| it == name)));
         let is_listed = listed.iter().any(|it| it == "v1");
@@ -79,10 +91,7 @@ mod tests {
     /// Honest files with a byte changed, dropped or doubled here and there.
     #[test]
     fn damaged_files() {
-        let mut repository = Repository::new("docker.io/acme/base");
-        repository.delegate("targets/releases", &[TestKey::ed25519("releases")], 1, &["v"]);
-        repository.tag("targets", "v<1>", b"manifest");
-        let files = repository.publish();
+        let files = base().0.publish();
         let roles = ["root", "targets", "snapshot", "timestamp", "targets/releases"];
         let mut changes = 0_usize;
         for (index, role) in (0..).zip(roles) {

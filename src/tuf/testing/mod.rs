@@ -21,7 +21,7 @@ mod certificate;
 mod hostile;
 mod key;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -192,17 +192,25 @@ impl Repository {
     /// Signs everything: the files as a server would hand them out.
     #[must_use]
     pub fn publish(&self) -> Files {
-        let mut files = BTreeMap::new();
+        self.publish_with(BTreeMap::new())
+    }
+
+    /// Signs everything but these files, which the roles above name as they are.
+    #[must_use]
+    pub fn publish_with(&self, given: BTreeMap<String, Vec<u8>>) -> Files {
+        let mut files = given;
+        let given: BTreeSet<String> = files.keys().cloned().collect();
         for (name, role) in &self.roles {
-            if !matches!(name.as_str(), "snapshot" | "timestamp") {
+            if !matches!(name.as_str(), "snapshot" | "timestamp") && !given.contains(name) {
                 files.insert(name.clone(), role.finish(role.signed.clone()));
             }
         }
         for (name, only) in [("snapshot", None), ("timestamp", Some("snapshot"))] {
-            let Some(role) = self.roles.get(name) else { continue };
+            let Some(role) = self.roles.get(name).filter(|_| !given.contains(name)) else { continue };
             let mut signed = role.signed.clone();
             let mut meta = json!({});
-            for (name, file) in files.iter().filter(|(name, _)| only.is_none_or(|it| it == *name)) {
+            let named = |it: &str| only.map_or(it != "timestamp", |only| only == it);
+            for (name, file) in files.iter().filter(|(it, _)| named(it)) {
                 meta[name] = describe(file);
             }
             signed["meta"] = meta;
