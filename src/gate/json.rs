@@ -1,4 +1,4 @@
-//! A report as JSON, for the command line's `--output json` and the build's metadata.
+//! A report as JSON, for a build's metadata.
 //!
 //! The format is part of the interface: fields may be added, none is renamed or removed.
 //! `docs/json.md` describes it.
