@@ -120,7 +120,7 @@ const LINES: &[&str] = &[
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_mixes_keep_the_rules(pieces in prop::collection::vec(prop::sample::select(PIECES), 0..40)) {
@@ -209,6 +209,24 @@ fn ten_thousand_stages_work() {
     let plan = pin_edits(&file, &inputs(), &pins).expect("a plan");
     assert_eq!(plan.edits.len(), 12_500);
     bounded(started);
+}
+
+#[test]
+fn many_stages_of_one_argument_are_pinned() {
+    const STAGES: usize = 2_000;
+    for (word, edits) in [("node:$V", 1), ("node:${V}-slim", STAGES + 2)] {
+        let source = "ARG V=1\n".to_owned() + &format!("FROM {word}\n").repeat(STAGES);
+        let started = Instant::now();
+        let file = Dockerfile::parse(source.as_bytes()).expect("a Dockerfile");
+        let pins: Vec<(usize, Digest)> = (0..STAGES).map(|index| (index, Digest::of(b"x"))).collect();
+        let plan = pin_edits(&file, &inputs(), &pins).expect("a plan");
+        assert_eq!((plan.edits.len(), plan.unpinnable.len()), (edits, 0), "{word}");
+        let in_stage = source + "ARG V\n";
+        let file = Dockerfile::parse(in_stage.as_bytes()).expect("a Dockerfile");
+        let plan = pin_edits(&file, &inputs(), &pins).expect("a plan");
+        assert_eq!((plan.edits.len(), plan.unpinnable.len()), (0, STAGES), "{word}");
+        bounded(started);
+    }
 }
 
 #[test]

@@ -27,11 +27,11 @@ pub(super) struct Expected<'a> {
     /// The pinned image of a stage.
     pub(super) pinned: BTreeMap<usize, &'a str>,
     /// ARGs that may hold a pinned reference, since they held the reference before.
-    pub(super) whole: &'a BTreeSet<String>,
+    pub(super) whole: BTreeSet<&'a str>,
 }
 
 /// What else the edit changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Broken {
     Stage(usize),
     Arg(String),
@@ -83,7 +83,7 @@ impl<'a> Vary<'a> {
 
     /// What the edited file changes that it should not.
     pub(super) fn broken(&self, edited: &Parsed, expected: &Expected<'_>) -> Vec<Broken> {
-        let mut broken = Vec::new();
+        let mut broken = BTreeSet::new();
         if edited.stages.len() != self.parsed.stages.len() {
             return expected.pinned.keys().map(|stage| Broken::Stage(*stage)).collect();
         }
@@ -106,22 +106,21 @@ impl<'a> Vary<'a> {
                     !is_image || new == *old || (is_default && new.as_deref() == pinned)
                 };
                 if !is_sound {
-                    broken.push(Broken::Stage(*stage));
+                    broken.insert(Broken::Stage(*stage));
                 }
             }
             for (stage, old) in &before.platforms {
                 if after.platforms.get(stage) != Some(old) {
-                    broken.push(Broken::Stage(*stage));
+                    broken.insert(Broken::Stage(*stage));
                 }
             }
             for (name, old) in &before.in_stages {
-                if after.in_stages.get(name) != Some(old) && !expected.whole.contains(name) {
-                    broken.push(Broken::Arg(name.clone()));
+                if after.in_stages.get(name) != Some(old) && !expected.whole.contains(name.as_str()) {
+                    broken.insert(Broken::Arg(name.clone()));
                 }
             }
         }
-        broken.dedup();
-        broken
+        broken.into_iter().collect()
     }
 
     /// Whether an empty build argument makes another image of one of these words.

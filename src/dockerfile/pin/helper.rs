@@ -26,6 +26,8 @@ pub(super) struct Helpers<'a> {
     /// ARGs whose default moves, and that default, written without quotes.
     dropped: BTreeMap<String, String>,
     names: BTreeSet<String>,
+    /// Helpers that are written already, by their place and value: equal words share one.
+    written: BTreeMap<(usize, String), String>,
 }
 
 /// The edits of a group, and the ARGs that hold a whole reference.
@@ -36,7 +38,7 @@ pub(super) struct HelperPlan {
 
 impl<'a> Helpers<'a> {
     pub(super) fn new(file: &'a Dockerfile, defaults: &'a Defaults<'a>) -> Self {
-        Self { file, defaults, dropped: BTreeMap::new(), names: BTreeSet::new() }
+        Self { file, defaults, dropped: BTreeMap::new(), names: BTreeSet::new(), written: BTreeMap::new() }
     }
 
     /// The edits that pin these uses; or which of them cannot be, and why.
@@ -236,12 +238,19 @@ impl<'a> Helpers<'a> {
             .into_iter()
             .find(|name| self.defaults.is_declared(name))
             .map_or_else(|| "IMAGE".to_owned(), str::to_owned);
+        let rest = match given {
+            [_] => render(parts, &|_| None)?,
+            _ => self.render(parts, None)?,
+        };
+        let key = (at, format!("{given:?} {rest}"));
+        if let Some(name) = self.written.get(&key) {
+            return Ok(name.clone());
+        }
         let name = self.unused(&format!("{stem}_PINNED"));
+        self.written.insert(key, name.clone());
         let text = if let [only] = given {
-            let rest = render(parts, &|_| None)?;
             format!("ARG {name}=${{{only}:+{rest}}}{end}")
         } else {
-            let rest = self.render(parts, None)?;
             let flag = self.unused(&format!("{stem}_GIVEN"));
             let flags: Vec<String> = given.iter().map(|name| format!("${{{name}:+1}}")).collect();
             format!("ARG {flag}={}{end}ARG {name}=${{{flag}:+{rest}}}{end}", flags.concat())

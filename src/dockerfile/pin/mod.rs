@@ -65,6 +65,8 @@ pub fn pin_edits(
         closings: closings(file),
         edits: Vec::new(),
         variable: Vec::new(),
+        done: Vec::new(),
+        whole: BTreeSet::new(),
         refused: BTreeMap::new(),
     };
     for (index, digest) in pins {
@@ -173,6 +175,9 @@ struct Planner<'a> {
     /// Edits that stand: literal words, then what was checked.
     edits: Vec<Edit>,
     variable: Vec<VariableUse>,
+    /// Uses with variables whose edits stand, and the ARGs that hold whole references by them.
+    done: Vec<VariableUse>,
+    whole: BTreeSet<String>,
     refused: BTreeMap<usize, (Span, String, Reason)>,
 }
 
@@ -241,20 +246,30 @@ impl Planner<'_> {
                 conflicting
             };
             if broken.is_empty() {
-                self.accept(&edits);
+                self.accept(&edits, &simple, whole);
                 break;
             }
             // What breaks takes with it every use that shares a variable with it.
+            let mut names: BTreeSet<String> = BTreeSet::new();
+            let mut stages: BTreeSet<usize> = BTreeSet::new();
+            for broken in broken {
+                match broken {
+                    Broken::Arg(name) => {
+                        names.insert(name);
+                    }
+                    Broken::Stage(stage) => {
+                        stages.insert(stage);
+                    }
+                }
+            }
+            let words: BTreeMap<&str, usize> =
+                stages.iter().map(|stage| (self.word_of(*stage), *stage)).collect();
+            names.extend(words.into_values().flat_map(|stage| self.defaults.closure_of_stage(stage)));
             let moved: BTreeSet<usize> = simple
                 .iter()
                 .filter(|one| {
-                    let names = self.defaults.closure_of_stage(one.stage);
-                    broken.iter().any(|broken| match broken {
-                        Broken::Stage(stage) => {
-                            *stage == one.stage || !names.is_disjoint(&self.defaults.closure_of_stage(*stage))
-                        }
-                        Broken::Arg(name) => names.contains(name),
-                    })
+                    stages.contains(&one.stage)
+                        || !names.is_disjoint(&self.defaults.closure_of_stage(one.stage))
                 })
                 .map(|one| one.index)
                 .collect();
@@ -264,15 +279,11 @@ impl Planner<'_> {
                 // Nothing to blame: no tail is safe.
                 simple.clear();
             }
-            composed = self
-                .variable
-                .iter()
-                .filter(|one| simple.iter().all(|other| other.index != one.index))
-                .cloned()
-                .collect();
+            let kept: BTreeSet<usize> = simple.iter().map(|one| one.index).collect();
+            composed = self.variable.iter().filter(|one| !kept.contains(&one.index)).cloned().collect();
         }
         for group in self.groups(composed, &simple) {
-            self.plan_helpers(group, &simple, &vary);
+            self.plan_helpers(group, &vary);
         }
     }
 
@@ -314,12 +325,15 @@ impl Planner<'_> {
     ) -> Vec<Broken> {
         let all_broken = || uses.iter().map(|one| Broken::Stage(one.stage)).collect();
         let Some(edited) = self.edited(&joined(&self.edits, edits)) else { return all_broken() };
-        let pinned = uses.iter().map(|one| (one.stage, one.pinned.as_str())).collect();
+        let pinned = self.done.iter().chain(uses).map(|one| (one.stage, one.pinned.as_str())).collect();
+        let whole = self.whole.union(whole).map(String::as_str).collect();
         vary.broken(&edited.parsed, &Expected { pinned, whole })
     }
 
-    fn accept(&mut self, edits: &[Edit]) {
+    fn accept(&mut self, edits: &[Edit], uses: &[VariableUse], whole: BTreeSet<String>) {
         self.edits = joined(&self.edits, edits);
+        self.done.extend_from_slice(uses);
+        self.whole.extend(whole);
     }
 
     fn edited(&self, edits: &[Edit]) -> Option<Dockerfile> {
@@ -357,21 +371,25 @@ impl Planner<'_> {
             .collect()
     }
 
-    fn plan_helpers(&mut self, mut group: Vec<VariableUse>, simple: &[VariableUse], vary: &Vary<'_>) {
+    fn plan_helpers(&mut self, mut group: Vec<VariableUse>, vary: &Vary<'_>) {
         while !group.is_empty() {
             let planned = Helpers::new(self.file, &self.defaults).plan(&group);
             let helpers = match planned {
                 Ok(helpers) => helpers,
                 Err((at, reason)) => {
-                    let one = group.remove(at.min(group.len() - 1));
-                    self.refuse(&one, reason);
+                    let word = group.get(at).map_or("", |one| self.word_of(one.stage)).to_owned();
+                    let (kept, refused): (Vec<_>, Vec<_>) =
+                        group.into_iter().partition(|one| self.word_of(one.stage) != word);
+                    for one in &refused {
+                        self.refuse(one, reason.clone());
+                    }
+                    group = kept;
                     continue;
                 }
             };
-            let pinned: Vec<VariableUse> = simple.iter().chain(&group).cloned().collect();
-            let broken = self.try_edits(&helpers.edits, &pinned, &helpers.whole, vary);
+            let broken = self.try_edits(&helpers.edits, &group, &helpers.whole, vary);
             if broken.is_empty() {
-                self.accept(&helpers.edits);
+                self.accept(&helpers.edits, &group, helpers.whole);
                 return;
             }
             let reason = match broken.first() {
@@ -383,6 +401,10 @@ impl Planner<'_> {
                 self.refuse(&one, reason.clone());
             }
         }
+    }
+
+    fn word_of(&self, stage: usize) -> &str {
+        self.file.parsed.stages.get(stage).map_or("", |body| body.base.as_str())
     }
 
     fn refuse(&mut self, one: &VariableUse, reason: Reason) {
@@ -428,7 +450,8 @@ impl Planner<'_> {
 fn joined(old: &[Edit], new: &[Edit]) -> Vec<Edit> {
     let mut all = old.to_vec();
     for edit in new {
-        let place = all.iter_mut().find(|other| other.span == edit.span && edit.text.ends_with('\n'));
+        let is_line = edit.text.ends_with('\n');
+        let place = all.iter_mut().filter(|_| is_line).find(|other| other.span == edit.span);
         match place {
             Some(other) if other.text.ends_with('\n') => other.text.push_str(&edit.text),
             _ => all.push(edit.clone()),
