@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::canonical;
 use super::error::shown;
-use super::json::{JsonError, Reader};
+use super::json::{JsonError, Kind, Reader};
 use super::scan::{Member, Scanned, scan};
 use super::signature::Signature;
 use super::view::{Parsed, View, is_case_variant, pick};
@@ -38,13 +38,24 @@ impl Document {
     /// Takes a file apart. Only the frame around the signed object is looked at.
     pub(super) fn parse(role: &RoleName, raw: Vec<u8>) -> Result<Self, TufError> {
         let frame = Frame::read(role, &raw)?;
-        Ok(Self::new(raw, frame))
+        Self::new(role, raw, frame)
     }
 
     /// The file and what was found in it.
-    pub(super) fn new(raw: Vec<u8>, frame: Frame) -> Self {
-        let Frame { body, digest, escaped, members, signatures } = frame;
-        Self { raw, body, digest, escaped, members, signatures }
+    pub(super) fn new(role: &RoleName, raw: Vec<u8>, frame: Frame) -> Result<Self, TufError> {
+        let signatures = frame.signatures;
+        match frame.signed {
+            Signed::InPlace(Scanned { range, digest, escaped, members }) => {
+                Ok(Self { raw, body: Body::InPlace(range), digest, escaped, members, signatures })
+            }
+            Signed::Foreign(range) => {
+                let malformed = |reason: String| TufError::Malformed { role: role.clone(), reason };
+                let body = rewritten(&raw, range).map_err(|it| malformed(it.to_string()))?;
+                let members = members(&body).map_err(malformed)?;
+                let digest = Sha256::digest(&body).into();
+                Ok(Self { raw, body: Body::Rewritten(body), digest, escaped: false, members, signatures })
+            }
+        }
     }
 
     /// The file as it came.
@@ -106,13 +117,10 @@ impl Document {
     }
 }
 
-/// What is found in a file, by one pass over its bytes.
+/// What is found in a file by one pass over its bytes, which takes no memory to speak of.
 #[derive(Debug)]
 pub(super) struct Frame {
-    body: Body,
-    digest: [u8; 32],
-    escaped: bool,
-    members: Vec<Member>,
+    signed: Signed,
     signatures: Vec<Signature>,
 }
 
@@ -124,37 +132,26 @@ impl Frame {
         let Some(signed) = parts.signed else {
             return Err(malformed("it has no member `signed`".to_owned()));
         };
-        let signatures = match &parts.signatures {
-            Some(list) => Signature::parse_list(View::new(list)).map_err(malformed)?,
-            None => Vec::new(),
-        };
+        let signatures = parts.signatures.unwrap_or_default();
         if signatures.is_empty() {
             return Err(TufError::NoSignatures { role: role.clone() });
         }
-        Ok(match signed {
-            Signed::InPlace(Scanned { range, digest, escaped, members }) => {
-                Self { body: Body::InPlace(range), digest, escaped, members, signatures }
-            }
-            Signed::Rewritten(body) => Self {
-                digest: Sha256::digest(&body).into(),
-                escaped: false,
-                members: members(&body).map_err(malformed)?,
-                body: Body::Rewritten(body),
-                signatures,
-            },
-        })
+        Ok(Self { signed, signatures })
     }
 }
 
 /// The two members of a file that matter.
 struct Parts {
     signed: Option<Signed>,
-    signatures: Option<Vec<u8>>,
+    signatures: Option<Vec<Signature>>,
 }
 
+#[derive(Debug)]
 enum Signed {
+    /// Notary wrote it.
     InPlace(Scanned),
-    Rewritten(Vec<u8>),
+    /// JSON in another form, to be rewritten once the file's hash is known to be right.
+    Foreign(Range<usize>),
 }
 
 impl Parts {
@@ -177,9 +174,11 @@ impl Parts {
             if name == "signed" {
                 parts.signed = Some(read_signed(raw, reader)?);
             } else {
+                let place = reader.clone();
                 let mut list = Vec::new();
                 canonical::rewrite(reader, &mut list, 1)?;
-                parts.signatures = Some(list);
+                let signatures = Signature::parse_list(View::new(&list)).map_err(|it| place.error(it))?;
+                parts.signatures = Some(signatures);
             }
             Ok(())
         })?;
@@ -188,19 +187,25 @@ impl Parts {
     }
 }
 
-/// Notary writes canonical bytes, which one pass checks and hashes; anything else is rewritten.
+/// Notary writes canonical bytes, which one pass checks and hashes; anything else is only skipped here.
 fn read_signed(raw: &[u8], reader: &mut Reader<'_>) -> Result<Signed, JsonError> {
-    if let Some(scanned) = scan(raw, reader.position()) {
+    let start = reader.position();
+    if let Some(scanned) = scan(raw, start) {
         reader.jump(scanned.range.end);
         return Ok(Signed::InPlace(scanned));
     }
-    let mut body = Vec::new();
-    let start = reader.clone();
-    canonical::rewrite(reader, &mut body, 0)?;
-    if body.first() != Some(&b'{') {
-        return Err(start.error("`signed` is not an object"));
+    if reader.kind()? != Kind::Object {
+        return Err(reader.error("`signed` is not an object"));
     }
-    Ok(Signed::Rewritten(body))
+    reader.skip(0)?;
+    Ok(Signed::Foreign(start..reader.position()))
+}
+
+/// The canonical form of the object that stands at a place.
+fn rewritten(raw: &[u8], range: Range<usize>) -> Result<Vec<u8>, JsonError> {
+    let start = range.start;
+    let found = canonical::canonicalize(raw.get(range).unwrap_or_default());
+    found.map_err(|it| JsonError { offset: it.offset + start, ..it })
 }
 
 fn members(body: &[u8]) -> Parsed<Vec<Member>> {

@@ -39,8 +39,9 @@ pub use verify::{
     verify_targets, verify_timestamp,
 };
 
-/// The longest `root` file that is read: Notary's client reads as much.
-pub const ROOT_LIMIT: usize = 100 << 20;
+/// The longest `root` file that is read. Nobody above it vouches for its length, and it keeps a few
+/// kilobytes for each rotation.
+pub const ROOT_LIMIT: usize = 4 << 20;
 /// The longest `snapshot` file that is read.
 pub const SNAPSHOT_LIMIT: usize = 100 << 20;
 /// The longest `targets` or delegation file that is read: Notary's client reads as much.

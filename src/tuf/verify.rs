@@ -167,6 +167,7 @@ pub fn signed_delegation_version(
 }
 
 /// The version that **unverified** bytes claim: good for choosing what to fetch next, for nothing else.
+/// Files longer than a root may be are not looked at.
 #[must_use]
 pub fn peek_version(raw: &[u8]) -> Option<Version> {
     if raw.len() > ROOT_LIMIT {
@@ -263,7 +264,7 @@ fn verify<T>(
         Some((named_by, meta)) => read_named(role, &raw, named_by, meta)?,
         None => Frame::read(role, &raw)?,
     };
-    let document = Arc::new(Document::new(raw, frame));
+    let document = Arc::new(Document::new(role, raw, frame)?);
     let signatures = signature::check(&document, demands.keys).map_err(threshold(role))?;
     let Header { version, expires } = Header::parse(&document, role).map_err(malformed(role))?;
     if let Some(minimum) = demands.minimum
@@ -293,7 +294,7 @@ fn check_size(role: &RoleName, raw: &[u8]) -> Result<(), TufError> {
 /// Checks that the file is the one that another role names, and takes it apart.
 ///
 /// Hashing a long file takes as long as reading it, so both are done at a time; a file that has the
-/// wrong hash is refused as such, whatever the reader says.
+/// wrong hash is refused as such, whatever the reader says, and before it can cost memory.
 fn read_named(role: &RoleName, raw: &[u8], named_by: &RoleName, meta: &FileMeta) -> Result<Frame, TufError> {
     let check = || check_file(role, raw, named_by, meta);
     if raw.len() >= LONG_FILE {

@@ -79,7 +79,7 @@ fn deep_nesting() {
             }
         }
     }
-    let unclosed = format!("{{\"signed\":{}", "[".repeat(500_000));
+    let unclosed = format!("{{\"signed\":{{\"a\":{}", "[".repeat(500_000));
     assert_refused!(served(unclosed), TufError::Malformed { reason, .. } if reason.contains("nested deeper"));
 }
 
