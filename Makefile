@@ -65,7 +65,8 @@ fuzz: ## fuzzes each target of fuzz/ for FUZZ_SECONDS
 	@scripts/fuzz $(FUZZ_SECONDS)
 
 bench: release ## measures, and writes BENCHMARKS.md
-	@scripts/deps lab
+	@scripts/deps lab trixie bench
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --examples --target $(TRIPLE)
 	@scripts/bench $(RELEASE)
 
 clean-lab: ## removes the engines that deps fetched
