@@ -44,9 +44,9 @@ impl Lab {
         Command::new(self.programs.join(name))
     }
 
-    /// The docker commands of the lab's engines, by what the report calls them.
+    /// The commands that build on the lab's engines, by what the report calls them.
     pub(crate) fn engines(&self) -> Vec<(&'static str, PathBuf)> {
-        [("dockerd 20.10, BuildKit 0.8", "bin/docker"), ("dockerd 26.1, BuildKit 0.13", "bin/docker-trixie")]
+        [("dockerd 20.10, BuildKit 0.8", "bin/docker"), ("dockerd 26.1, BuildKit 0.13", "bin/buildx-trixie")]
             .into_iter()
             .map(|(name, program)| (name, self.folder.join(program)))
             .filter(|(_, program)| program.exists())
