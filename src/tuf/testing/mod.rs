@@ -280,7 +280,10 @@ impl Files {
         let mut delegations = BTreeMap::new();
         let mut queue: Vec<_> = targets.delegations().iter().map(|it| it.name.clone()).collect();
         while let Some(name) = queue.pop() {
-            let Some(file) = self.files.get(name.as_str()) else { continue };
+            let Some(file) = self.files.get(name.as_str()).filter(|_| !delegations.contains_key(&name))
+            else {
+                continue;
+            };
             let parent = name.parent().and_then(|it| delegations.get(&it)).unwrap_or(&targets);
             let delegation = verify_delegation(parent, &name, &snapshot, file.clone(), None, now)?;
             queue.extend(delegation.delegations().iter().map(|it| it.name.clone()));
