@@ -242,6 +242,21 @@ mod tests {
         assert_eq!(check(&document, &keys(key.clone())).unwrap(), [key.id().clone()]);
     }
 
+    /// Without the null of its parameters the same key would have another canonical ID.
+    #[test]
+    fn rsa_key_in_another_encoding() {
+        let text = include_str!("../../testdata/tuf/rsa/signatures.json");
+        let table: serde_json::Value = serde_json::from_str(text).unwrap();
+        let public = table["cases"][0]["key"]["keyval"]["public"].as_str().unwrap();
+        let mut public = STANDARD.decode(public).unwrap();
+        PublicKey::new(KeyType::Rsa, public.clone()).material().unwrap();
+        assert_eq!(public.drain(17..19).collect::<Vec<_>>(), [5, 0]);
+        public[3] -= 2;
+        public[5] -= 2;
+        let error = PublicKey::new(KeyType::Rsa, public).material().unwrap_err();
+        assert_eq!(error, "the key is not an RSA key");
+    }
+
     #[test]
     fn rsa_signatures() {
         let text = include_str!("../../testdata/tuf/rsa/signatures.json");

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::{GUN, assert_refused, refusal, repository};
-use crate::tuf::testing::{ECDSA_SHA1, Files, Repository, TestCertificate, TestKey, days, now};
+use crate::tuf::testing::{
+    DIGITAL_SIGNATURE, ECDSA_SHA1, Files, Repository, TestCertificate, TestKey, days, now,
+};
 use crate::tuf::{KeyType, PublicKey, RoleName, RootChain, RootPins, TufError, Version, verify_snapshot};
 
 const ANYONE: &RootPins = &RootPins::TrustOnFirstUse;
@@ -388,7 +390,8 @@ fn chain_to_a_pinned_authority_holds() {
 #[test]
 fn chains_that_are_broken() {
     type Spoil = fn(&mut Chain);
-    let breaks: [(&str, Spoil); 12] = [
+    let breaks: [(&str, Spoil); 13] = [
+        ("not for signing certificates", |it| it.authority.key_usage = DIGITAL_SIGNATURE.to_vec()),
         ("signature of the chain is wrong", |it| it.authority_signs_with = TestKey::p256("mallory")),
         ("signature of the chain is wrong", |it| it.intermediate_signs_with = TestKey::p256("mallory")),
         ("neither pinned nor in the bundle", |it| it.intermediate.issuer = Some("Another".to_owned())),

@@ -17,6 +17,8 @@ pub struct TestCertificate {
     pub not_after: Timestamp,
     /// Whether it is a certificate authority's, and how many more may follow.
     pub authority: Option<Option<u8>>,
+    /// The bits of the key usage, behind the number of unused ones.
+    pub key_usage: Vec<u8>,
     /// Object identifiers of extended key usages.
     pub extended_key_usages: Vec<Vec<u8>>,
     /// Critical extensions beyond those, by the content of their object identifiers.
@@ -36,6 +38,7 @@ impl TestCertificate {
             not_before,
             not_after: not_before.checked_add(ten_years).unwrap_or(Timestamp::MAX),
             authority: None,
+            key_usage: DIGITAL_SIGNATURE.to_vec(),
             extended_key_usages: vec![CODE_SIGNING.to_vec()],
             critical: Vec::new(),
             signature_algorithm: ECDSA_SHA256.to_vec(),
@@ -45,7 +48,9 @@ impl TestCertificate {
     /// An authority of this name.
     #[must_use]
     pub fn authority(name: &str, not_before: Timestamp) -> Self {
-        Self { authority: Some(None), extended_key_usages: Vec::new(), ..Self::for_gun(name, not_before) }
+        let leaf = Self::for_gun(name, not_before);
+        let key_usage = CERTIFICATE_SIGNATURE.to_vec();
+        Self { authority: Some(None), key_usage, extended_key_usages: Vec::new(), ..leaf }
     }
 
     /// The DER certificate for a subject's key, signed by an issuer's key (P-256).
@@ -71,7 +76,6 @@ impl TestCertificate {
     }
 
     fn extensions(&self) -> Vec<Vec<u8>> {
-        let usage: &[u8] = if self.authority.is_some() { &[1, 0x06] } else { &[5, 0xa0] };
         let constraints = match self.authority {
             None => Vec::new(),
             Some(path) => {
@@ -80,7 +84,7 @@ impl TestCertificate {
             }
         };
         let mut extensions = vec![
-            extension(&[0x55, 0x1d, 15], true, der(0x03, &[usage.to_vec()])),
+            extension(&[0x55, 0x1d, 15], true, der(0x03, std::slice::from_ref(&self.key_usage))),
             extension(&[0x55, 0x1d, 19], true, der(0x30, &constraints)),
         ];
         if !self.extended_key_usages.is_empty() {
@@ -142,6 +146,10 @@ fn extension(id: &[u8], critical: bool, value: Vec<u8>) -> Vec<u8> {
     der(0x30, &parts)
 }
 
+/// Digital signature and key encipherment, as Notary's certificates have it.
+pub const DIGITAL_SIGNATURE: &[u8] = &[5, 0xa0];
+/// Signatures of certificates and of revocation lists.
+pub const CERTIFICATE_SIGNATURE: &[u8] = &[1, 0x06];
 /// 1.3.6.1.5.5.7.3.3
 pub const CODE_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 3];
 /// 1.2.840.10045.4.3.2

@@ -35,7 +35,9 @@ use super::{
 };
 use crate::image::Gun;
 
-pub use certificate::{CODE_SIGNING, ECDSA_SHA1, ECDSA_SHA256, TestCertificate, pem};
+pub use certificate::{
+    CERTIFICATE_SIGNATURE, CODE_SIGNING, DIGITAL_SIGNATURE, ECDSA_SHA1, ECDSA_SHA256, TestCertificate, pem,
+};
 pub use hostile::{check_canonical, verify_any};
 pub use key::TestKey;
 
