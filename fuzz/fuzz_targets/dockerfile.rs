@@ -19,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
         panic!("{problem}\n{}", String::from_utf8_lossy(&source));
     }
     let _ = detect_syntax(&source);
-    line_and_column(&source, data.len());
+    let _ = line_and_column(&source, data.len());
     let _ = onbuild_uses(&String::from_utf8_lossy(&source));
 });
 
