@@ -140,9 +140,9 @@ fn poison_cache(lab: &Lab, engine: Engine, name: &str, base: &Image, marker: &st
         .args(["build", "--build-arg", "BUILDKIT_INLINE_CACHE=1", "--tag", &lab.reference(name), "--secret"])
         .arg(format!("id=note,src={}", secret.display()))
         .arg(folder.path());
-    succeed(command);
+    lab.run_build(engine, command);
     let image = lab.push(engine, name, &[]);
-    engine.run(lab, &["builder", "prune", "--all", "--force"]);
+    engine.prune(lab);
     image
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::hostile::strict_policy;
-use crate::support::engine::{Build, Context};
+use crate::support::engine::{Build, Context, Outcome};
 use crate::support::image::Recipe;
 use crate::support::{Engine, Lab, lab};
 
@@ -164,12 +164,13 @@ fn a_second_build_comes_from_the_cache() {
     on_both_engines(|lab, engine, gate| {
         let base = lab.push_signed(&format!("stories/{engine}-cached:1"), &Recipe::busybox());
         let folder = folder(&format!("FROM {}\nRUN cat /proc/uptime > /time\n", base.by_tag()));
-        let build = Build::of(folder.path()).gated_by(gate);
-        let first = engine.build(lab, &build).expect_built();
-        let second = engine.build(lab, &build).expect_built();
+        let build = Build::of(folder.path());
+        let gated = build.clone().gated_by(gate);
+        let [first, second, plain] =
+            engine.build_in_a_row(lab, [&gated, &gated, &build]).map(Outcome::expect_built);
+        assert!(first.file("time").is_some());
         assert_eq!(first.file("time"), second.file("time"));
         // The pinned text is the same build for the engine: without the gate the steps are cached as well.
-        let plain = engine.build(lab, &Build::of(folder.path())).expect_built();
         assert_eq!(first.file("time"), plain.file("time"));
     });
 }

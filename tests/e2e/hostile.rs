@@ -67,7 +67,7 @@ fn without_the_gate(engine: Engine) {
             continue;
         }
         if case.how.pruned {
-            engine.run(lab, &["builder", "prune", "--all", "--force"]);
+            engine.prune(lab);
         }
         let prepared = case.prepare(&fixtures.words);
         let outcome = engine.build(lab, &prepared.build);
@@ -109,7 +109,7 @@ fn try_to_pass(
     frontend: &str,
 ) -> Result<(), String> {
     if case.how.pruned {
-        engine.run(lab, &["builder", "prune", "--all", "--force"]);
+        engine.prune(lab);
     }
     let prepared = case.prepare(&fixtures.words);
     let build =

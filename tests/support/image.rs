@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 
 use super::engine::Engine;
 use super::lab::Lab;
@@ -78,6 +78,9 @@ impl Recipe {
 pub(crate) struct Workshop {
     /// Docker's trust folder knows no locks.
     signing: Mutex<()>,
+    /// Held for writing by who prunes the engine's cache, for reading by who builds.
+    bookworm: RwLock<()>,
+    trixie: RwLock<()>,
     frontend: OnceLock<Image>,
     /// By the text of the policy.
     organisations: Mutex<BTreeMap<String, Image>>,
@@ -126,7 +129,7 @@ impl Lab {
             let mut command = Engine::Bookworm.builder(self);
             command.args(["build", "--tag", &self.reference(FRONTEND_NAME), "--file"]);
             command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("image/Dockerfile")).arg(stage.path());
-            succeed(command);
+            self.run_build(Engine::Bookworm, command);
             self.push(Engine::Bookworm, FRONTEND_NAME, &[])
         })
     }
@@ -167,7 +170,7 @@ impl Lab {
         }
         let mut command = engine.builder(self);
         command.args(["build", "--tag", reference]).arg(folder.path());
-        succeed(command);
+        self.run_build(engine, command);
     }
 
     /// Pushes what this engine has under this name.
@@ -184,6 +187,20 @@ impl Lab {
         // An engine prefers an image that wears the name at home to the registry's.
         engine.run(self, &["rmi", &reference]);
         Image { repository: repository.to_owned(), tag: tag.to_owned(), digest: digest.to_owned() }
+    }
+
+    /// What keeps builds and prunes of an engine apart.
+    pub(super) fn building(&self, engine: Engine) -> &RwLock<()> {
+        match engine {
+            Engine::Bookworm => &self.workshop().bookworm,
+            Engine::Trixie => &self.workshop().trixie,
+        }
+    }
+
+    /// Has the engine build an image with this command.
+    pub(crate) fn run_build(&self, engine: Engine, command: Command) {
+        let _building = self.building(engine).read().unwrap_or_else(PoisonError::into_inner);
+        succeed(command);
     }
 
     /// The name with the registry before it.
