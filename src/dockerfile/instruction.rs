@@ -3,13 +3,15 @@
 //! Checks as much of an instruction's form as `BuildKit` checks before it builds; what the
 //! other words of an instruction mean is no concern of this room.
 
+use std::collections::BTreeSet;
+
 use super::flags::{self, Flag, Split};
 use super::heredoc::{Heredoc, heredocs, reads_differently_unshared};
 use super::keyword::{Keyword, check_arguments, check_flags};
 use super::lines::Lines;
 use super::onbuild::trigger_names;
 use super::source::Text;
-use super::word::{Budget, Values, Word};
+use super::word::{Budget, Values, Word, is_literal};
 use super::words::{arguments, words};
 use super::{DockerfileError, DockerfileErrorKind, Span, Stage, UseKind};
 
@@ -309,13 +311,11 @@ fn copy_names(
     if value.text.is_empty() {
         return Ok(Vec::new());
     }
-    let expanded = Word::parse(&value.text, escape)?.evaluate(
-        &Values::new(),
-        &mut std::collections::BTreeSet::new(),
-        &mut Budget::new(),
-    )?;
-    if expanded != value.text {
-        return Err(DockerfileErrorKind::NoVariables { instruction: "COPY --from" });
+    if !is_literal(&value.text) {
+        let word = Word::parse(&value.text, escape)?;
+        if word.evaluate(&Values::new(), &mut BTreeSet::new(), &mut Budget::new())? != value.text {
+            return Err(DockerfileErrorKind::NoVariables { instruction: "COPY --from" });
+        }
     }
     let kind = if is_trigger { UseKind::OnbuildCopyFrom } else { UseKind::CopyFrom };
     Ok(vec![site(kind, line, value)])

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::image::Platform;
 
 use super::instruction::{GlobalArg, Parsed};
-use super::word::{Budget, Values, Word};
+use super::word::{Budget, Values, Word, is_literal};
 use super::{BuildInputs, DockerfileError, DockerfileErrorKind};
 
 /// How an `ARG NAME` without default and without build argument counts.
@@ -53,6 +53,10 @@ impl Scope {
         escape: char,
     ) -> Result<(String, BTreeSet<String>), DockerfileErrorKind> {
         let mut used = BTreeSet::new();
+        if is_literal(word) {
+            self.budget.take(word.len())?;
+            return Ok((word.to_owned(), used));
+        }
         let word = Word::parse(word, escape)?;
         let value = word.evaluate(&self.values, &mut used, &mut self.budget)?;
         if self.has_open_epoch && word.names().contains(&EPOCH) {

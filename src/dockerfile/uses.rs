@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::image::{Platform, Reference};
+use crate::image::{Platform, Reference, ReferenceError};
 
 use super::instruction::{NameSite, Parsed, StageBody};
 use super::onbuild::trigger_names;
@@ -73,16 +73,17 @@ fn from(
         }
     };
     let index = stage.stage.index;
+    let reference = written.parse();
     let context = stage.stage.name.as_deref().and_then(|name| names.context(name, platform.as_deref()));
     let target = match (context, earlier.get(written.as_str())) {
         (Some(context), _) => UseTarget::NamedContext(context),
         (None, Some(&base)) => UseTarget::Stage(base),
-        (None, None) => names.image_target(&written, platform.as_deref()),
+        (None, None) => names.image_target(&written, &reference, platform.as_deref()),
     };
     Ok(ImageUse {
         kind: UseKind::From,
         span,
-        reference: written.parse(),
+        reference,
         written,
         target,
         stage: index,
@@ -121,6 +122,7 @@ impl<'a> Names<'a> {
     fn site_use(&self, stage: &StageBody, site: &NameSite) -> Result<ImageUse, DockerfileError> {
         let error = |kind| DockerfileError::at(&site.span, kind);
         let found = self.find(site.kind, &site.written).map_err(error)?;
+        let reference = site.written.parse();
         let target = match found {
             Some(source) => {
                 if !is_trigger(site.kind) {
@@ -128,13 +130,13 @@ impl<'a> Names<'a> {
                 }
                 UseTarget::Stage(source)
             }
-            None => self.image_target(&site.written, None),
+            None => self.image_target(&site.written, &reference, None),
         };
         Ok(ImageUse {
             kind: site.kind,
             span: site.span.clone(),
             written: site.written.clone(),
-            reference: site.written.parse(),
+            reference,
             target,
             stage: stage.stage.index,
             stage_name: stage.stage.name.clone(),
@@ -177,15 +179,17 @@ impl<'a> Names<'a> {
         Err(DockerfileErrorKind::StageOrder { name: name.unwrap_or_else(|| source.to_string()) })
     }
 
-    fn image_target(&self, written: &str, platform: Option<&str>) -> UseTarget {
+    fn image_target(
+        &self,
+        written: &str,
+        reference: &Result<Reference, ReferenceError>,
+        platform: Option<&str>,
+    ) -> UseTarget {
         if written == SCRATCH {
             return UseTarget::Scratch;
         }
-        let Ok(reference) = written.parse::<Reference>() else { return UseTarget::Image };
-        match self.image_context(&reference, platform) {
-            Some(context) => UseTarget::NamedContext(context),
-            None => UseTarget::Image,
-        }
+        let context = reference.as_ref().ok().and_then(|reference| self.image_context(reference, platform));
+        context.map_or(UseTarget::Image, UseTarget::NamedContext)
     }
 
     /// The named context that replaces a stage of this name.

@@ -243,6 +243,11 @@ pub enum WordError {
     },
 }
 
+/// Whether a word has nothing in it that expansion would change, whatever the escape character.
+pub(super) fn is_literal(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii() && !matches!(byte, b'$' | b'"' | b'\'' | b'\\' | b'`'))
+}
+
 struct Parser<'a> {
     text: &'a str,
     at: usize,
