@@ -56,7 +56,6 @@ impl TrustTable {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    #[expect(clippy::result_large_err, reason = "the trait has this type, and it is a table for tests")]
     fn answer(&self, gun: &Gun, want: Want<'_>) -> Result<SignedTarget, TrustError> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{gun} {want}"));
         if let Some(error) = self.failures.get(gun.as_str()) {
