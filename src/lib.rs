@@ -10,6 +10,7 @@ pub mod frontend;
 pub mod gate;
 pub mod http;
 pub mod image;
+pub mod keys;
 pub mod policy;
 pub mod text;
 pub mod trust;

@@ -8,6 +8,7 @@
 
 #[cfg(test)]
 mod attacks;
+pub mod author;
 pub mod canonical;
 mod certificate;
 mod chain;
