@@ -236,7 +236,7 @@ fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), JsonError> {
     Ok(())
 }
 
-fn write_string(text: &str, out: &mut Vec<u8>) {
+pub(super) fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     for byte in text.bytes() {
         if matches!(byte, b'"' | b'\\') {

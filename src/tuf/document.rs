@@ -58,6 +58,18 @@ impl Document {
         }
     }
 
+    /// A body of our own in canonical form, which nobody signed yet.
+    pub(super) fn unsigned(body: Vec<u8>) -> Parsed<Self> {
+        let (digest, members) = (Sha256::digest(&body).into(), members(&body)?);
+        let in_place = Body::InPlace(0..body.len());
+        Ok(Self { raw: body, body: in_place, digest, escaped: false, members, signatures: Vec::new() })
+    }
+
+    /// The same with these signatures.
+    pub(super) fn with_signatures(self, signatures: Vec<Signature>) -> Self {
+        Self { signatures, ..self }
+    }
+
     /// The file as it came.
     pub(super) fn raw(&self) -> &[u8] {
         &self.raw

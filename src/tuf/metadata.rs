@@ -17,6 +17,9 @@ use super::{KeyId, PublicKey, RoleName, TufError};
 pub struct Version(u64);
 
 impl Version {
+    /// A new file's.
+    pub const FIRST: Self = Self(1);
+
     /// The version with this number; 0 and numbers beyond 2⁵³ are none.
     #[must_use]
     pub fn new(number: u64) -> Option<Self> {

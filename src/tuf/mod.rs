@@ -12,6 +12,7 @@ pub mod author;
 pub mod canonical;
 mod certificate;
 mod chain;
+pub(crate) mod der;
 mod document;
 mod error;
 mod json;

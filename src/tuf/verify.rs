@@ -72,6 +72,16 @@ impl<T> Trusted<T> {
         Ok(())
     }
 
+    /// The file taken apart.
+    pub(super) fn document(&self) -> &Arc<Document> {
+        &self.document
+    }
+
+    /// The bytes that were signed.
+    pub(super) fn message(&self) -> std::borrow::Cow<'_, [u8]> {
+        self.document.message()
+    }
+
     /// Whether both files say the same, whoever signed them.
     pub(super) fn says_the_same(&self, other: &Self) -> bool {
         self.document.digest() == other.document.digest()

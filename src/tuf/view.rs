@@ -24,6 +24,11 @@ impl<'a> View<'a> {
         Self { bytes }
     }
 
+    /// Exactly its bytes.
+    pub(super) fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
     pub(super) fn is_null(self) -> bool {
         self.bytes == b"null"
     }

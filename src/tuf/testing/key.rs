@@ -2,12 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ed25519_dalek::Signer as _;
 use p256::ecdsa::signature::hazmat::PrehashSigner as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256, Sha512};
 
 use super::certificate::{TestCertificate, der, pem};
+use crate::tuf::author::{RawSignature, SignatureMethod, Signer, SignerError};
 use crate::tuf::{KeyType, PublicKey};
 
 /// A key pair, and the public key as metadata carries it.
@@ -101,15 +101,7 @@ impl TestKey {
     /// A signature entry over these bytes.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> Value {
-        let value = match &self.private {
-            Private::P256(key) => p256_signature(key, message).to_bytes().to_vec(),
-            Private::P384(key) => {
-                let signature: p384::ecdsa::Signature =
-                    key.sign_prehash(&Sha256::digest(message)).expect("a hash can be signed");
-                signature.to_bytes().to_vec()
-            }
-            Private::Ed25519(key) => key.sign(message).to_bytes().to_vec(),
-        };
+        let value = self.private.sign(message);
         json!({"keyid": self.id(), "method": self.method, "sig": STANDARD.encode(value)})
     }
 
@@ -127,7 +119,33 @@ impl TestKey {
     }
 }
 
+impl Signer for TestKey {
+    fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<RawSignature, SignerError> {
+        let method = match &self.private {
+            Private::P256(_) | Private::P384(_) => SignatureMethod::Ecdsa,
+            Private::Ed25519(_) => SignatureMethod::Eddsa,
+        };
+        Ok(RawSignature { method, bytes: self.private.sign(message) })
+    }
+}
+
 impl Private {
+    fn sign(&self, message: &[u8]) -> Vec<u8> {
+        match self {
+            Self::P256(key) => p256_signature(key, message).to_bytes().to_vec(),
+            Self::P384(key) => {
+                let signature: p384::ecdsa::Signature =
+                    key.sign_prehash(&Sha256::digest(message)).expect("a hash can be signed");
+                signature.to_bytes().to_vec()
+            }
+            Self::Ed25519(key) => ed25519_dalek::Signer::sign(&**key, message).to_bytes().to_vec(),
+        }
+    }
+
     fn key_info(&self) -> Vec<u8> {
         let (curve, point): (&[u8], Vec<u8>) = match self {
             Self::P256(key) => (P256, key.verifying_key().to_sec1_point(false).as_bytes().to_vec()),
