@@ -51,8 +51,8 @@ pub struct PassphraseRequest<'a> {
     pub role: &'a KeyRole,
     /// The repository that the key belongs to; root and delegation keys belong to none.
     pub gun: Option<&'a Gun>,
-    /// The key's canonical ID.
-    pub key_id: &'a KeyId,
+    /// The key's canonical ID; an encrypted key that is imported may not say its own.
+    pub key_id: Option<&'a KeyId>,
     /// Whether the passphrase is to be chosen, for a key that is about to be written.
     pub new: bool,
     /// How many passphrases for this key were wrong already.
@@ -65,13 +65,27 @@ impl<'a> PassphraseRequest<'a> {
     pub fn alias(&self) -> &'a str {
         self.role.as_str()
     }
+
+    /// The error for a passphrase that does not open the key.
+    pub(super) fn wrong(&self, source_name: String) -> KeyError {
+        let (role, gun) = (self.role.to_string(), self.gun.cloned());
+        KeyError::WrongPassphrase { source_name, role, gun, key_id: self.key_id.cloned() }
+    }
+
+    /// The error for a passphrase that nobody knows.
+    pub(super) fn unknown(&self) -> KeyError {
+        KeyError::NoPassphrase { role: self.role.to_string(), key_id: self.key_id.cloned() }
+    }
 }
 
 /// Something that knows passphrases, or asks somebody who does.
 pub trait PassphraseSource {
     /// The passphrase for this key. [`KeyError::NoPassphrase`] says that another source may know it.
     fn passphrase(&mut self, request: &PassphraseRequest<'_>) -> Result<Passphrase, KeyError>;
+
+    /// Where its last answer to this came from, for messages.
+    fn name(&self, request: &PassphraseRequest<'_>) -> String;
 }
 
 /// Docker's minimum.
-const MINIMUM_LENGTH: usize = 8;
+pub(super) const MINIMUM_LENGTH: usize = 8;

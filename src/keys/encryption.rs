@@ -1,0 +1,128 @@
+//! Private keys under a passphrase: PBES2, as Notary and OpenSSL write it.
+//!
+//! Docker's and notary's clients read one combination only, PBKDF2 with HMAC-SHA-1 and AES-256-CBC:
+//! they ignore what the file says about the hash, and honor the number of rounds. So that is what is
+//! written, with more rounds than theirs. Nothing authenticates the ciphertext; a wrong passphrase
+//! shows in the padding, or else in the text behind it.
+
+use pkcs8::EncryptedPrivateKeyInfoRef;
+use pkcs8::pkcs5::pbes2::{EncryptionScheme, Kdf, Parameters, Pbkdf2Params, Pbkdf2Prf};
+use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::der::{Decode as _, Encode as _, Reader as _, SliceReader};
+use zeroize::Zeroizing;
+
+use super::pkcs8::Unreadable;
+use super::{KeyError, Passphrase, private::random};
+use crate::tuf::der;
+
+/// Encrypts DER of PKCS#8.
+pub(super) fn seal(plain: &[u8], passphrase: &Passphrase, rounds: u32) -> Result<Vec<u8>, KeyError> {
+    let failed = |reason: String| KeyError::Unsupported { place: "the encryption".to_owned(), reason };
+    let salt = random::<SALT_LENGTH>()?;
+    let salt = pkcs8::pkcs5::pbes2::Salt::new(salt.as_slice()).map_err(|it| failed(it.to_string()))?;
+    let kdf = Kdf::Pbkdf2(Pbkdf2Params {
+        salt,
+        iteration_count: rounds,
+        key_length: None,
+        prf: Pbkdf2Prf::HmacWithSha1,
+    });
+    let encryption = EncryptionScheme::Aes256Cbc { iv: *random::<16>()? };
+    let parameters = Parameters { kdf, encryption };
+    let sealed = parameters.encrypt(passphrase.expose(), plain).map_err(|it| failed(it.to_string()))?;
+    let algorithm =
+        pkcs8::pkcs5::EncryptionScheme::from(parameters).to_der().map_err(|it| failed(it.to_string()))?;
+    let sealed = der::element(der::OCTET_STRING, &[&sealed]);
+    Ok(der::element(der::SEQUENCE, &[&algorithm, &sealed]).to_vec())
+}
+
+/// A key under a passphrase, of which everything but the passphrase is known to be in order.
+pub(super) struct Sealed<'a> {
+    info: EncryptedPrivateKeyInfoRef<'a>,
+}
+
+impl<'a> Sealed<'a> {
+    /// Reads `EncryptedPrivateKeyInfo`, and refuses what would take for ever to open.
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Unreadable> {
+        if let Some(kind) = unsupported_kind(bytes) {
+            return Err(Unreadable::Unsupported(kind));
+        }
+        let info = EncryptedPrivateKeyInfoRef::from_der(bytes)?;
+        let Some(parameters) = info.encryption_algorithm.pbes2() else {
+            return Err(Unreadable::Unsupported("its encryption is older than PBES2".to_owned()));
+        };
+        let Kdf::Pbkdf2(derivation) = &parameters.kdf else {
+            return Err(Unreadable::Unsupported("its passphrase is not hashed by PBKDF2".to_owned()));
+        };
+        let rounds = derivation.iteration_count;
+        if rounds == 0 || rounds > ROUNDS_LIMIT {
+            return Err(Unreadable::Unsupported(format!(
+                "its passphrase is hashed {rounds} times; from 1 to {ROUNDS_LIMIT} times are supported"
+            )));
+        }
+        let block = match parameters.encryption {
+            EncryptionScheme::DesEde3Cbc { .. } => 8,
+            EncryptionScheme::Aes128Cbc { .. }
+            | EncryptionScheme::Aes192Cbc { .. }
+            | EncryptionScheme::Aes256Cbc { .. } => 16,
+            _ => return Err(Unreadable::Unsupported("its cipher is not supported".to_owned())),
+        };
+        let length = info.encrypted_data.as_bytes().len();
+        if length == 0 || !length.is_multiple_of(block) {
+            return Err(Unreadable::Malformed(format!("its {length} encrypted bytes are no whole blocks")));
+        }
+        Ok(Self { info })
+    }
+
+    /// The DER of PKCS#8 inside; `None` if the passphrase is wrong.
+    pub(super) fn open(&self, passphrase: &Passphrase) -> Option<Zeroizing<Vec<u8>>> {
+        let opened =
+            self.info.encryption_algorithm.decrypt(passphrase.expose(), self.info.encrypted_data.as_bytes());
+        let opened = opened.ok().map(Zeroizing::new)?;
+        // One wrong passphrase in 256 leaves a valid padding; what is behind it is noise, and no DER.
+        is_one_sequence(&opened).then_some(opened)
+    }
+
+    /// Whether docker's and notary's clients can open it, too.
+    pub(super) fn is_readable_by_docker(&self) -> bool {
+        let Some(parameters) = self.info.encryption_algorithm.pbes2() else { return false };
+        let sha1 = parameters.kdf.pbkdf2().is_some_and(|it| it.prf == Pbkdf2Prf::HmacWithSha1);
+        sha1 && matches!(parameters.encryption, EncryptionScheme::Aes256Cbc { .. })
+    }
+}
+
+/// Whether the bytes are one DER sequence and nothing else: noise is so once in ten thousand times.
+pub(super) fn is_one_sequence(bytes: &[u8]) -> bool {
+    let read = || {
+        let mut reader = SliceReader::new(bytes)?;
+        reader.sequence(|inner| {
+            while !inner.is_finished() {
+                inner.tlv_bytes()?;
+            }
+            Ok::<_, x509_cert::der::Error>(())
+        })?;
+        reader.finish()
+    };
+    read().is_ok()
+}
+
+/// Why the outermost algorithm is none that can be read, where it is another one.
+fn unsupported_kind(bytes: &[u8]) -> Option<String> {
+    let mut reader = SliceReader::new(bytes).ok()?;
+    let algorithm = reader.sequence(|inner| {
+        let algorithm = x509_cert::spki::AlgorithmIdentifierRef::decode(inner)?;
+        while !inner.is_finished() {
+            inner.tlv_bytes()?;
+        }
+        Ok::<_, x509_cert::der::Error>(algorithm.oid)
+    });
+    let oid = algorithm.ok()?;
+    (oid != PBES2).then(|| format!("its encryption, {oid}, is not PBES2"))
+}
+
+const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
+/// Docker's salts are as long.
+const SALT_LENGTH: usize = 8;
+/// How often new passphrases are hashed: docker's 2,048 times are tried by the million a second.
+pub(super) const ROUNDS: u32 = 600_000;
+/// Some three seconds; whoever wrote the file may want it to take for ever.
+const ROUNDS_LIMIT: u32 = 10_000_000;
