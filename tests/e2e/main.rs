@@ -11,4 +11,6 @@ mod gate_stories;
 mod harmless;
 mod hostile;
 mod image;
+mod keys;
 mod verify_pin;
+
