@@ -39,6 +39,12 @@ pub fn to_vec(value: &Value) -> Result<Vec<u8>, JsonError> {
 #[must_use]
 pub fn to_wire(canonical: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(canonical.len());
+    write_wire(canonical, &mut out);
+    out
+}
+
+/// Appends the wire form of canonical bytes.
+pub(super) fn write_wire(canonical: &[u8], out: &mut Vec<u8>) {
     let mut rest = canonical;
     while let Some((&first, tail)) = rest.split_first() {
         let (escape, length): (&[u8], usize) = match first {
@@ -56,7 +62,6 @@ pub fn to_wire(canonical: &[u8]) -> Vec<u8> {
         out.extend_from_slice(escape);
         rest = rest.get(length..).unwrap_or_default();
     }
-    out
 }
 
 /// The canonical bytes of wire form.

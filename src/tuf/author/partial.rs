@@ -93,8 +93,7 @@ impl PartialDocument {
     }
 
     /// What is missing; nothing, when it can be published.
-    #[must_use]
-    pub fn missing(&self) -> Vec<Missing> {
+    pub fn missing(&self) -> Result<Vec<Missing>, AuthorError> {
         self.signed.missing()
     }
 
@@ -104,11 +103,11 @@ impl PartialDocument {
     }
 
     /// The text that is passed round.
-    #[must_use]
-    pub fn to_text(&self) -> Vec<u8> {
+    pub fn to_text(&self) -> Result<Vec<u8>, AuthorError> {
         let [gun, role] = [self.gun.as_str(), self.role().as_str()].map(|it| Value::from(it).to_string());
         let head = format!(r#"{{"format":{FORMAT:?},"gun":{gun},"role":{role},"document":"#);
-        [head.as_bytes(), &self.signed.envelope(), b"}\n"].concat()
+        let envelope = envelope(&self.signed.document.body, &self.signed.list()?);
+        Ok([head.as_bytes(), &envelope, b"}\n"].concat())
     }
 
     /// Reads what was passed round for this role of this repository.
@@ -226,20 +225,24 @@ impl Signed {
         Ok(())
     }
 
-    fn missing(&self) -> Vec<Missing> {
-        let Ok(document) = self.checkable() else { return Vec::new() };
+    fn missing(&self) -> Result<Vec<Missing>, AuthorError> {
+        let document = self.checkable()?;
         let lacking = self.document.demands.iter().filter_map(|demand| {
             let too_few = signature::check(&document, demand).err()?;
+            // A number of signatures always fits 64 bits.
             let valid = u64::try_from(too_few.valid).unwrap_or(u64::MAX);
             let absent = demand.keys.iter().map(PublicKey::id).filter(|it| !self.is_signed_by(it));
             Some(Missing { count: too_few.needed.saturating_sub(valid), keys: absent.cloned().collect() })
         });
-        lacking.collect()
+        Ok(lacking.collect())
     }
 
     /// The file, once each demand is met. What is returned was verified as a reader would.
-    pub(super) fn finish(self) -> Result<Vec<u8>, AuthorError> {
-        let document = self.checkable()?;
+    pub(super) fn finish(mut self) -> Result<Vec<u8>, AuthorError> {
+        let list = self.list()?;
+        // The body may have tens of megabytes, and is not copied more often than it must be.
+        let body = std::mem::take(&mut self.document.body);
+        let document = checkable(body, &list)?;
         for demand in &self.document.demands {
             signature::check(&document, demand).map_err(|it| AuthorError::Threshold {
                 role: self.document.role.clone(),
@@ -247,26 +250,35 @@ impl Signed {
                 needed: it.needed,
             })?;
         }
-        Ok(self.envelope())
+        Ok(envelope(document.raw(), &list))
     }
 
     fn checkable(&self) -> Result<Document, AuthorError> {
-        let list = canonical::to_vec(&self.list()).map_err(|it| malformed(it.to_string()))?;
-        let signatures = Signature::parse_list(View::new(&list)).map_err(malformed)?;
-        let document = Document::unsigned(self.document.body.clone()).map_err(malformed)?;
-        Ok(document.with_signatures(signatures))
+        checkable(self.document.body.clone(), &self.list()?)
     }
 
-    fn list(&self) -> Value {
-        self.signatures.iter().map(Entry::to_json).collect()
+    /// The signatures in canonical form.
+    fn list(&self) -> Result<Vec<u8>, AuthorError> {
+        let list: Value = self.signatures.iter().map(Entry::to_json).collect();
+        canonical::to_vec(&list).map_err(|it| malformed(it.to_string()))
     }
+}
 
-    /// Notary's own form of the file, byte for byte.
-    fn envelope(&self) -> Vec<u8> {
-        let list = canonical::to_vec(&self.list()).unwrap_or_default();
-        let parts = [b"{\"signed\":".as_slice(), &self.document.body, b",\"signatures\":", &list, b"}"];
-        canonical::to_wire(&parts.concat())
-    }
+fn checkable(body: Vec<u8>, list: &[u8]) -> Result<Document, AuthorError> {
+    let signatures = Signature::parse_list(View::new(list)).map_err(malformed)?;
+    let document = Document::unsigned(body).map_err(malformed)?;
+    Ok(document.with_signatures(signatures))
+}
+
+/// Notary's own form of the file, byte for byte. Signatures hold nothing that the wire form escapes.
+fn envelope(body: &[u8], list: &[u8]) -> Vec<u8> {
+    let mut file = Vec::with_capacity(body.len() + list.len() + 64);
+    file.extend_from_slice(b"{\"signed\":");
+    canonical::write_wire(body, &mut file);
+    file.extend_from_slice(b",\"signatures\":");
+    file.extend_from_slice(list);
+    file.push(b'}');
+    file
 }
 
 /// The members of a file that is passed round.
