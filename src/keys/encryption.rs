@@ -74,12 +74,10 @@ impl<'a> Sealed<'a> {
     }
 
     /// The DER of PKCS#8 inside; `None` if the passphrase is wrong.
-    pub(super) fn open(&self, passphrase: &Passphrase) -> Option<Zeroizing<Vec<u8>>> {
-        let opened =
-            self.info.encryption_algorithm.decrypt(passphrase.expose(), self.info.encrypted_data.as_bytes());
-        let opened = opened.ok().map(Zeroizing::new)?;
-        // One wrong passphrase in 256 leaves a valid padding; what is behind it is noise, and no DER.
-        is_one_sequence(&opened).then_some(opened)
+    pub(super) fn open(&self, passphrase: &Passphrase) -> Result<Option<Zeroizing<Vec<u8>>>, Unreadable> {
+        let sealed = self.info.encrypted_data.as_bytes();
+        let opened = self.info.encryption_algorithm.decrypt(passphrase.expose(), sealed);
+        judge(opened.ok().map(Zeroizing::new), sealed.len())
     }
 
     /// Whether docker's and notary's clients can open it, too.
@@ -90,8 +88,29 @@ impl<'a> Sealed<'a> {
     }
 }
 
-/// Whether the bytes are one DER sequence and nothing else: noise is so once in ten thousand times.
-pub(super) fn is_one_sequence(bytes: &[u8]) -> bool {
+/// What came of opening a ciphertext of this length with a passphrase: the key, a wrong passphrase
+/// (`None`), or a ciphertext that was damaged.
+///
+/// One wrong passphrase in 256 leaves a valid padding, of one byte, and noise before it. A longer padding
+/// does not come about by chance; where there is no key before that, the ciphertext was damaged.
+pub(super) fn judge(
+    opened: Option<Zeroizing<Vec<u8>>>,
+    sealed_length: usize,
+) -> Result<Option<Zeroizing<Vec<u8>>>, Unreadable> {
+    let Some(opened) = opened else { return Ok(None) };
+    if is_one_sequence(&opened) {
+        return Ok(Some(opened));
+    }
+    if CHANCE_PADDING < sealed_length.saturating_sub(opened.len()) {
+        return Err(Unreadable::Malformed(
+            "its passphrase opens it, but what is inside is no key".to_owned(),
+        ));
+    }
+    Ok(None)
+}
+
+/// Whether the bytes are one DER sequence and nothing else.
+fn is_one_sequence(bytes: &[u8]) -> bool {
     let read = || {
         let mut reader = SliceReader::new(bytes)?;
         reader.sequence(|inner| {
@@ -126,3 +145,60 @@ const SALT_LENGTH: usize = 8;
 pub(super) const ROUNDS: u32 = 600_000;
 /// Some three seconds; whoever wrote the file may want it to take for ever.
 const ROUNDS_LIMIT: u32 = 10_000_000;
+/// The longest padding that noise may have: one wrong passphrase in 16 million has a longer one.
+const CHANCE_PADDING: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealed(kdf: Kdf, ciphertext: &[u8]) -> Vec<u8> {
+        let encryption = EncryptionScheme::Aes256Cbc { iv: [0; 16] };
+        let algorithm =
+            pkcs8::pkcs5::EncryptionScheme::from(Parameters { kdf, encryption }).to_der().unwrap();
+        der::element(der::SEQUENCE, &[&algorithm, &der::element(der::OCTET_STRING, &[ciphertext])]).to_vec()
+    }
+
+    fn rounds(count: u32) -> Kdf {
+        let salt = pkcs8::pkcs5::pbes2::Salt::new([1; 8]).unwrap();
+        let prf = Pbkdf2Prf::HmacWithSha1;
+        Kdf::Pbkdf2(Pbkdf2Params { salt, iteration_count: count, key_length: None, prf })
+    }
+
+    #[test]
+    fn what_would_take_for_ever_to_open_is_refused() {
+        for (count, accepted) in
+            [(0, false), (1, true), (ROUNDS, true), (ROUNDS_LIMIT, true), (ROUNDS_LIMIT + 1, false)]
+        {
+            let text = sealed(rounds(count), &[0; 16]);
+            let result = Sealed::read(&text);
+            assert_eq!(result.is_ok(), accepted, "{count}");
+            if let Err(error) = result {
+                assert!(matches!(error, Unreadable::Unsupported(_) | Unreadable::Malformed(_)), "{error:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn ciphertext_that_is_no_whole_blocks_is_damaged() {
+        for length in [0, 1, 15, 17] {
+            let text = sealed(rounds(1), &vec![0; length]);
+            assert!(matches!(Sealed::read(&text), Err(Unreadable::Malformed(_))), "{length}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_what_docker_reads() {
+        let plain = [0x30, 0x03, 0x02, 0x01, 0x2a];
+        let passphrase = Passphrase::new("correct horse".to_owned());
+        let text = seal(&plain, &passphrase, 2).unwrap();
+        let read = Sealed::read(&text).unwrap();
+        assert!(read.is_readable_by_docker());
+        assert_eq!(*read.open(&passphrase).unwrap().unwrap(), plain);
+        let algorithm = read.info.encryption_algorithm.to_der().unwrap();
+        // Without the hash's name, which docker does not write either.
+        let sha1 = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x02, 0x07];
+        assert!(!algorithm.windows(8).any(|it| it == sha1));
+        assert_ne!(text, seal(&plain, &passphrase, 2).unwrap(), "salt and vector are new each time");
+    }
+}

@@ -172,6 +172,9 @@ impl KeyError {
             Self::PassphraseTooShort { .. } => {
                 "use a password manager to generate and store a good random passphrase".to_owned()
             }
+            Self::WrongPassphrase { .. } => {
+                "if the passphrase is right, the key file is damaged: restore it from a backup".to_owned()
+            }
             Self::NotAFile { .. } => "put the key file itself there".to_owned(),
             _ => return None,
         })

@@ -147,12 +147,14 @@ impl KeyFile {
     pub(super) fn open(&self, passphrase: &Passphrase) -> Result<Option<PrivateKey>, KeyError> {
         if self.block.label == ENCRYPTED {
             let sealed = Sealed::read(&self.block.contents).map_err(|it| self.unreadable(it))?;
-            let Some(plain) = sealed.open(passphrase) else { return Ok(None) };
+            let plain = sealed.open(passphrase).map_err(|it| self.unreadable(it))?;
+            let Some(plain) = plain else { return Ok(None) };
             return self.key(PLAIN, &plain).map(Some);
         }
         let cipher = LegacyCipher::of(&self.block).map_err(|it| self.unreadable(it))?;
         let Some(cipher) = cipher else { return self.open_plain().map(Some) };
-        let Some(plain) = cipher.open(&self.block.contents, passphrase) else { return Ok(None) };
+        let plain = cipher.open(&self.block.contents, passphrase).map_err(|it| self.unreadable(it))?;
+        let Some(plain) = plain else { return Ok(None) };
         self.key(&self.block.label, &plain).map(Some)
     }
 

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::Passphrase;
 use super::block::{Block, PROC_TYPE};
-use super::encryption::is_one_sequence;
+use super::encryption::judge;
 use super::pkcs8::Unreadable;
 
 /// How a block is encrypted.
@@ -78,7 +78,11 @@ impl LegacyCipher {
     }
 
     /// What is inside; `None` if the passphrase is wrong.
-    pub(super) fn open(&self, encrypted: &[u8], passphrase: &Passphrase) -> Option<Zeroizing<Vec<u8>>> {
+    pub(super) fn open(
+        &self,
+        encrypted: &[u8],
+        passphrase: &Passphrase,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Unreadable> {
         let key = self.key(passphrase);
         let opened = match self.kind {
             Kind::Aes128 => decrypt::<cbc::Decryptor<aes::Aes128>>(&key, &self.initial, encrypted),
@@ -86,8 +90,8 @@ impl LegacyCipher {
             Kind::Aes256 => decrypt::<cbc::Decryptor<aes::Aes256>>(&key, &self.initial, encrypted),
             Kind::Des => decrypt::<cbc::Decryptor<des::Des>>(&key, &self.initial, encrypted),
             Kind::TripleDes => decrypt::<cbc::Decryptor<des::TdesEde3>>(&key, &self.initial, encrypted),
-        }?;
-        is_one_sequence(&opened).then_some(opened)
+        };
+        judge(opened, encrypted.len())
     }
 
     /// OpenSSL's `EVP_BytesToKey` with one round: hashes of hash, passphrase and salt, one after the other.
@@ -176,8 +180,8 @@ mod tests {
                 Kind::Des => encrypt::<cbc::Encryptor<des::Des>>(&key, &initial, &plain),
                 Kind::TripleDes => encrypt::<cbc::Encryptor<des::TdesEde3>>(&key, &initial, &plain),
             };
-            assert_eq!(*cipher.open(&closed, &passphrase).unwrap(), plain, "{name}");
-            assert_eq!(cipher.open(&closed, &Passphrase::new("other".to_owned())), None, "{name}");
+            assert_eq!(*cipher.open(&closed, &passphrase).unwrap().unwrap(), plain, "{name}");
+            assert_eq!(cipher.open(&closed, &Passphrase::new("other".to_owned())), Ok(None), "{name}");
         }
     }
 

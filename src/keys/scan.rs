@@ -23,11 +23,24 @@ impl Scan {
         Ok(scan)
     }
 
+    /// Whoever may write to the folder may put keys of their own in the place of others.
+    pub(super) fn check_folder(&mut self, folder: &Path) {
+        if let Ok(metadata) = std::fs::metadata(folder)
+            && disk::exposed_mode(&metadata).is_some_and(|mode| mode & 0o022 != 0)
+        {
+            self.warn(folder.to_owned(), "can be written by others".to_owned());
+        }
+    }
+
     fn look_into(&mut self, folder: &Path, depth: usize) -> Result<(), KeyError> {
         let entries = match std::fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(error) if depth == 0 && is_absent(&error) => return Ok(()),
-            Err(error) => return Err(KeyError::io(folder, error)),
+            Err(error) if depth == 0 => return Err(KeyError::io(folder, error)),
+            Err(error) => {
+                self.warn(folder.to_owned(), format!("cannot be looked into: {error}"));
+                return Ok(());
+            }
         };
         for entry in entries {
             let entry = entry.map_err(|it| KeyError::io(folder, it))?;

@@ -72,7 +72,9 @@ impl KeyStore {
 
     /// All keys. A file that is none, or no longer one, is a warning: the others must stay usable.
     pub fn list(&self) -> Result<Listing, KeyError> {
-        Scan::of(&self.folder).map(Scan::into_listing)
+        let mut scan = Scan::of(&self.folder)?;
+        scan.check_folder(&self.folder);
+        Ok(scan.into_listing())
     }
 
     /// The key of this ID, as far as it can be read without its passphrase.

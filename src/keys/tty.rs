@@ -133,6 +133,8 @@ const LINE_LIMIT: usize = 4096;
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
 
     #[test]
@@ -150,6 +152,55 @@ mod tests {
         ] {
             assert_eq!(read_line(&mut &*keys).unwrap().expose(), expected, "{keys:?}");
         }
+    }
+
+    /// A terminal, and the side of it where the person sits.
+    fn terminal() -> (ProcessTerminal, File, File) {
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+        let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&person).unwrap();
+        unlockpt(&person).unwrap();
+        let name = ptsname(&person, Vec::new()).unwrap();
+        let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
+        let input = File::from(rustix::fs::open(&*name, flags, rustix::fs::Mode::empty()).unwrap());
+        let kept = input.try_clone().unwrap();
+        let output = input.try_clone().unwrap();
+        (ProcessTerminal { files: Some(Files { input, output }) }, File::from(person), kept)
+    }
+
+    #[test]
+    fn nothing_that_is_typed_is_shown() {
+        let (mut terminal, mut person, kept) = terminal();
+        let before = tcgetattr(&kept).unwrap();
+        for (typed, expected) in [("correct horse\r", Some("correct horse")), ("abc\x03", None)] {
+            let mut typist = person.try_clone().unwrap();
+            let seen = std::thread::spawn(move || {
+                let mut seen = Vec::new();
+                let mut chunk = [0; 64];
+                while !seen.ends_with(b"Passphrase: ") {
+                    let length = typist.read(&mut chunk).unwrap();
+                    seen.extend_from_slice(&chunk[..length]);
+                }
+                typist.write_all(typed.as_bytes()).unwrap();
+            });
+            let answer = terminal.ask("Passphrase: ");
+            seen.join().unwrap();
+            match expected {
+                Some(expected) => assert_eq!(answer.unwrap().expose(), expected),
+                None => assert_eq!(answer.unwrap_err().kind(), io::ErrorKind::Interrupted),
+            }
+            let mut rest = [0; 64];
+            let length = person.read(&mut rest).unwrap();
+            assert_eq!(&rest[..length], b"\r\n", "the end of the line, and nothing else");
+            assert_eq!(tcgetattr(&kept).unwrap().local_modes, before.local_modes);
+        }
+    }
+
+    #[test]
+    fn without_a_terminal_there_is_an_error() {
+        let mut terminal = ProcessTerminal { files: None };
+        assert_eq!(terminal.ask("Passphrase: ").unwrap_err().kind(), io::ErrorKind::NotConnected);
+        assert_eq!(terminal.say("words").unwrap_err().kind(), io::ErrorKind::NotConnected);
     }
 
     #[test]

@@ -164,28 +164,32 @@ fn files_that_others_may_read_are_warned_of() {
     assert!(folder.store.read(key.id(), &mut Says::new(&[GOOD])).is_ok(), "docker reads it, too");
 }
 
+/// The first block of the ciphertext: the padding, at its end, says that the passphrase was right.
 #[test]
-fn a_file_that_would_take_for_ever_to_open_is_refused() {
-    use crate::keys::file::key_text;
+fn damage_inside_is_told_from_a_wrong_passphrase() {
+    use crate::keys::block::Block;
     let folder = Folder::new();
-    let key = PrivateKey::generate_p256().unwrap();
-    let role = "alice".parse().unwrap();
-    let text = key_text(&key, &role, None, &super::passphrase(GOOD), 1).unwrap();
-    // The one round becomes 100 million: `02 01 01` to `02 04 05 f5 e1 00`, and all lengths with it.
-    let file = super::super::block::Block::parse_all(&text).unwrap().remove(0);
-    let rounds = [0x02, 0x01, 0x01];
-    let at = file.contents.windows(3).position(|it| it == rounds).unwrap();
-    let mut contents = file.contents.to_vec();
-    contents.splice(at..at + 3, [0x02, 0x04, 0x05, 0xf5, 0xe1, 0x00]);
-    for length in [2, 4, 17, 30] {
-        // The sequences around it; those whose length is one byte and covers the place.
-        if contents[length] < 0x80 && contents[length - 1] & 0x30 == 0x30 {
-            contents[length] += 3;
+    for key in [PrivateKey::generate_p256().unwrap(), PrivateKey::generate_ed25519().unwrap()] {
+        let mut file = Block::parse_all(&text(&key, "alice", None, GOOD)).unwrap().remove(0);
+        let start = file.contents.len() - if key.public().public().len() == 32 { 128 } else { 160 };
+        for at in [start, start + 20, start + 50] {
+            let byte = file.contents[at];
+            file.contents[at] ^= 1;
+            folder.put(&format!("{}.key", key.id()), &file.to_text());
+            let (result, asked) = read(&folder, &key, &[GOOD, GOOD, GOOD]);
+            assert!(matches!(result, Err(KeyError::Damaged { .. })), "{result:?}");
+            assert_eq!(asked, 1);
+            file.contents[at] = byte;
         }
     }
-    let text = super::super::block::Block { contents: contents.into(), ..file }.to_text();
-    folder.put(&format!("{}.key", key.id()), &text);
-    let (result, asked) = read(&folder, &key, &[GOOD]);
-    assert!(result.is_err());
-    assert_eq!(asked, 0);
+}
+
+#[test]
+fn a_folder_that_others_may_write_is_warned_of() {
+    let folder = Folder::new();
+    folder.with_key("alice", None);
+    set_mode(folder.store.folder(), 0o770);
+    let listing = folder.store.list().unwrap();
+    assert_eq!(listing.keys.len(), 1);
+    assert_eq!(listing.warnings[0].path, folder.store.folder());
 }

@@ -46,7 +46,7 @@ pub(super) fn gun() -> Gun {
 
 /// A folder of keys that is gone with the test; few rounds, as nothing here is worth a thief's time.
 pub(super) struct Folder {
-    _folder: tempfile::TempDir,
+    _gone_with_the_test: tempfile::TempDir,
     pub(super) trust: PathBuf,
     pub(super) store: KeyStore,
 }
@@ -55,7 +55,7 @@ impl Folder {
     pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let trust = folder.path().join("trust");
-        Self { store: KeyStore::new(&trust).with_rounds(ROUNDS), trust, _folder: folder }
+        Self { store: KeyStore::new(&trust).with_rounds(ROUNDS), trust, _gone_with_the_test: folder }
     }
 
     /// Stores a new key.
