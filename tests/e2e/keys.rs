@@ -35,21 +35,12 @@ impl Publisher {
         Self { store: publisher.store.clone().with_rounds(2048), ..publisher }
     }
 
-    fn passphrases(&self) -> EnvironmentPassphrases {
-        let passphrase = |text: &str| Some(Passphrase::new(text.to_owned()));
-        EnvironmentPassphrases::new(PassphraseVariables {
-            docker_root: passphrase(ROOT_PASSPHRASE),
-            docker_repository: passphrase(REPOSITORY_PASSPHRASE),
-            ..PassphraseVariables::default()
-        })
-    }
-
     fn read(&self, id: &trustgate::tuf::KeyId) -> PrivateKey {
-        self.store.read(id, &mut self.passphrases()).expect("the key opens")
+        self.store.read(id, &mut passphrases()).expect("the key opens")
     }
 
     fn write(&self, key: &PrivateKey, role: &KeyRole, gun: Option<&Gun>) {
-        self.store.write(key, role, gun, &mut self.passphrases()).expect("the key is stored");
+        self.store.write(key, role, gun, &mut passphrases()).expect("the key is stored");
     }
 
     /// Notary's command on this person's trust folder.
@@ -58,7 +49,7 @@ impl Publisher {
         command.arg("-d").arg(self.config.path().join("trust"));
         command.arg("--tlscacert").arg(self.lab.trust_authority()).args(["-s", self.lab.trust_server()]);
         command.args(arguments);
-        succeed(self.with_passphrases(command))
+        succeed(with_passphrases(command))
     }
 
     /// A docker command with content trust on.
@@ -69,22 +60,20 @@ impl Publisher {
         }
         command.env("DOCKER_CONTENT_TRUST", "1");
         command.env("DOCKER_CONTENT_TRUST_SERVER", self.lab.trust_server()).args(arguments);
-        succeed(self.with_passphrases(command))
+        succeed(with_passphrases(command))
     }
 
-    fn with_passphrases(&self, mut command: Command) -> Command {
-        for (name, value) in [
-            ("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE", ROOT_PASSPHRASE),
-            ("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE", REPOSITORY_PASSPHRASE),
-            ("NOTARY_ROOT_PASSPHRASE", ROOT_PASSPHRASE),
-            ("NOTARY_TARGETS_PASSPHRASE", REPOSITORY_PASSPHRASE),
-            ("NOTARY_SNAPSHOT_PASSPHRASE", REPOSITORY_PASSPHRASE),
-            ("NOTARY_DELEGATION_PASSPHRASE", REPOSITORY_PASSPHRASE),
-        ] {
-            command.env(name, value);
-        }
-        command.stdin(Stdio::null());
-        command
+    /// The docker command of `$PATH`, if it knows content trust.
+    fn docker_of_this_machine(&self) -> Option<Command> {
+        let output = Command::new("docker").arg("--version").stdin(Stdio::null()).output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let version = text.strip_prefix("Docker version ")?;
+        let major: u32 = version.split('.').next()?.parse().ok()?;
+        let mut command = Command::new("docker");
+        command.env("DOCKER_HOST", self.lab.variable("LAB_DOCKER_HOST"));
+        command.env("DOCKER_CONFIG", self.config.path()).env("DOCKER_CONTENT_TRUST", "1");
+        command.env("DOCKER_CONTENT_TRUST_SERVER", self.lab.trust_server());
+        (major < 29).then(|| with_passphrases(command))
     }
 
     /// A key that the server keeps for a repository.
@@ -127,6 +116,31 @@ impl Publisher {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("its mode");
         path
     }
+}
+
+fn passphrases() -> EnvironmentPassphrases {
+    let passphrase = |text: &str| Some(Passphrase::new(text.to_owned()));
+    EnvironmentPassphrases::new(PassphraseVariables {
+        docker_root: passphrase(ROOT_PASSPHRASE),
+        docker_repository: passphrase(REPOSITORY_PASSPHRASE),
+        ..PassphraseVariables::default()
+    })
+}
+
+/// The command in an environment that knows all passphrases, and asks nobody.
+fn with_passphrases(mut command: Command) -> Command {
+    for (name, value) in [
+        ("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE", ROOT_PASSPHRASE),
+        ("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE", REPOSITORY_PASSPHRASE),
+        ("NOTARY_ROOT_PASSPHRASE", ROOT_PASSPHRASE),
+        ("NOTARY_TARGETS_PASSPHRASE", REPOSITORY_PASSPHRASE),
+        ("NOTARY_SNAPSHOT_PASSPHRASE", REPOSITORY_PASSPHRASE),
+        ("NOTARY_DELEGATION_PASSPHRASE", REPOSITORY_PASSPHRASE),
+    ] {
+        command.env(name, value);
+    }
+    command.stdin(Stdio::null());
+    command
 }
 
 fn gun(text: &str) -> Gun {
@@ -182,7 +196,7 @@ fn files_that_notary_and_docker_wrote_are_read() {
     assert_eq!(blocks(&ours), blocks(&theirs));
     let other = Publisher::new(lab);
     let imported =
-        other.store.import(theirs.as_bytes(), "the export", &ImportAs::default(), &mut other.passphrases());
+        other.store.import(theirs.as_bytes(), "the export", &ImportAs::default(), &mut passphrases());
     assert_eq!(imported.expect("an import").len(), 5);
     let third = Publisher::new(lab);
     let path = third.file("ours.pem", ours.as_bytes());
@@ -232,6 +246,13 @@ fn docker_and_notary_publish_with_keys_that_trustgate_wrote() {
         let text = publisher.docker(engine, &["push", &tag]);
         assert!(text.contains("Successfully signed"), "{text}");
     }
+    // Whichever docker people have here; from version 29 on it signs nothing.
+    if let Some(mut command) = publisher.docker_of_this_machine() {
+        let tag = format!("{}:by-others", image.repository);
+        Engine::Bookworm.run(lab, &["tag", &image.by_tag(), &tag]);
+        command.args(["push", &tag]);
+        assert!(succeed(command).contains("Successfully signed"));
+    }
     let list = publisher.notary(&["list", gun.as_str()]);
     for tag in ["by-notary", "by-bookworm", "by-trixie"] {
         assert!(list.contains(tag), "{tag} is missing:\n{list}");
@@ -245,6 +266,44 @@ fn docker_and_notary_publish_with_keys_that_trustgate_wrote() {
     // The root key opens for notary, too: a rotation needs it.
     publisher.notary(&["key", "rotate", gun.as_str(), "targets"]);
     assert!(publisher.notary(&["list", gun.as_str()]).contains("by-notary"));
+}
+
+/// Notary 0.7 moves the files of notary 0.3 when it starts. Trustgate must make the same files of them.
+#[test]
+fn old_key_folders_become_what_notary_makes_of_them() {
+    let Some(lab) = lab() else { return };
+    let [theirs, ours] = [Publisher::new(lab), Publisher::new(lab)];
+    let gun = gun("example.com/keys/old");
+    theirs.notary(&["init", "-p", gun.as_str()]);
+    let keys = theirs.store.list().expect("a list").keys;
+    assert_eq!(keys.len(), 3);
+    for key in &keys {
+        let text = std::fs::read_to_string(&key.path).expect("a key file");
+        let bare: String =
+            text.split_inclusive('\n').filter(|it| *it != "\n" && !it.contains(": ")).collect();
+        std::fs::remove_file(&key.path).expect("a file less");
+        let folder = match &key.gun {
+            Some(gun) => format!("tuf_keys/{gun}"),
+            None => "root_keys".to_owned(),
+        };
+        for publisher in [&theirs, &ours] {
+            let folder = publisher.store.folder().join(&folder);
+            std::fs::create_dir_all(&folder).expect("a folder");
+            std::fs::write(folder.join(format!("{}_{}.key", key.id, key.role)), &bare).expect("a file");
+        }
+    }
+    theirs.notary(&["key", "list"]);
+    assert_eq!(ours.store.migrate_legacy().expect("a migration").moved.len(), 3);
+    for key in &keys {
+        let [theirs, ours] = [&theirs, &ours].map(|it| {
+            std::fs::read_to_string(it.store.folder().join(format!("{}.key", key.id))).expect("a key file")
+        });
+        assert_eq!(theirs, ours);
+    }
+    for publisher in [&theirs, &ours] {
+        assert!(!publisher.store.folder().join("root_keys").exists());
+        assert!(!publisher.store.folder().join("tuf_keys").exists());
+    }
 }
 
 #[test]
@@ -307,7 +366,7 @@ fn keys_that_openssl_wrote_are_imported() {
 
     let import = |name: &str, into: &Publisher| {
         let text = std::fs::read(folder.join(name)).expect("a file");
-        into.store.import(&text, name, &ImportAs::default(), &mut into.passphrases())
+        into.store.import(&text, name, &ImportAs::default(), &mut passphrases())
     };
     for name in &usable {
         let (into, key) = (Publisher::hasty(lab), name.split(['-', '.']).next().expect("a name"));
