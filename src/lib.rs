@@ -1,7 +1,7 @@
 //! trustgate: a build starts from signed images, or does not start.
 //!
 //! The rooms, and which way the arrows point (ARCHITECTURE.md has the whole map):
-//! `image` ← `dockerfile`, `tuf` ← `trust` ← `policy`, `gate` ← `frontend`, `cli`.
+//! `image` ← `dockerfile`, `tuf` ← `keys`, `trust` ← `policy`, `gate` ← `frontend`, `cli`.
 
 pub mod buildkit;
 pub mod cli;
