@@ -251,7 +251,7 @@ fn trust_errors() -> Vec<TrustError> {
             source: HttpError::Status {
                 url: format!("{SERVER}/v2/"),
                 status: 401,
-                message: "denied".to_owned(),
+                problem: crate::http::Problem { message: "denied".to_owned(), ..Default::default() },
             },
         },
         TrustError::Cache { gun: gun.clone(), path: "/c/root.json".into(), reason: "cut off".to_owned() },

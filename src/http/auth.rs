@@ -20,7 +20,7 @@ use super::client::unauthorized;
 use super::credentials::{Credential, Credentials};
 use super::error::shown;
 use super::transport::{Incoming, Method, Outgoing, Transport};
-use super::{Access, HttpError, HttpOptions, Secret};
+use super::{Access, HttpError, HttpOptions, Problem, Secret};
 
 /// What servers asked for, and what was granted.
 pub(super) struct Authorizer {
@@ -189,7 +189,7 @@ impl Token<'_> {
                 query.append_pair("service", service);
             }
         }
-        transport.send(Outgoing { url: &url, method: Method::Get, authorization, limit: TOKEN_LIMIT }).await
+        transport.send(token_request(&url, Method::Get, authorization)).await
     }
 
     async fn exchange(&self, transport: &Transport, token: &Secret) -> Result<Incoming, HttpError> {
@@ -201,7 +201,7 @@ impl Token<'_> {
             ("refresh_token", token.expose()),
         ];
         let method = Method::PostForm(&form);
-        transport.send(Outgoing { url: self.realm, method, authorization: None, limit: TOKEN_LIMIT }).await
+        transport.send(token_request(self.realm, method, None)).await
     }
 
     fn read(&self, answer: &Incoming, with_credentials: bool) -> Result<Secret, HttpError> {
@@ -220,7 +220,11 @@ impl Token<'_> {
             }
             401 | 403 => return Err(unauthorized(self.realm, &no_credentials(registry))),
             status @ 500..=599 => {
-                return Err(HttpError::Status { url: shown(self.realm), status, message: String::new() });
+                return Err(HttpError::Status {
+                    url: shown(self.realm),
+                    status,
+                    problem: Problem::default(),
+                });
             }
             status => return Err(refused(&format!("it answered with status {status}"))),
         }
@@ -236,6 +240,10 @@ impl Token<'_> {
             Err(refused("the token holds characters that no header can carry"))
         }
     }
+}
+
+fn token_request<'a>(url: &'a Url, method: Method<'a>, authorization: Option<&'a Secret>) -> Outgoing<'a> {
+    Outgoing { url, method, authorization, accept: None, limit: TOKEN_LIMIT, plain: false }
 }
 
 fn bearer_scheme(url: &Url, challenge: &Challenge) -> Result<Scheme, HttpError> {

@@ -63,14 +63,14 @@ pub enum HttpError {
         reason: String,
     },
     /// The server answered with a status that is no success.
-    #[error("`{url}` answered with status {status}{}", after_colon(message))]
+    #[error("`{url}` answered with status {status}{}", after_colon(&problem.message))]
     Status {
         /// The URL as shown.
         url: String,
         /// The status code.
         status: u16,
-        /// The server's own short text, cleaned for display; may be empty.
-        message: String,
+        /// What the server said about it.
+        problem: Problem,
     },
     /// The server wants credentials that we do not have, or refuses those that we have.
     #[error("`{url}` refused access: {reason}")]
@@ -130,6 +130,49 @@ pub enum HttpError {
         /// The file or program, and why.
         reason: String,
     },
+}
+
+/// The first error of a body in docker's error format, `{"errors":[{"code":…,"message":…,"detail":…}]}`.
+///
+/// All of it is the server's text, cleaned for display and cut; it is empty where the server
+/// spoke otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problem {
+    /// The code: `VERSION`, `MANIFEST_UNKNOWN`.
+    pub code: String,
+    /// The message for people.
+    pub message: String,
+    /// The innermost text of the detail, where there is one: notary's server says there what is
+    /// wrong with an upload.
+    pub detail: String,
+}
+
+impl Problem {
+    /// Reads the beginning of an unsuccessful answer's body.
+    pub(super) fn read(body: &[u8]) -> Self {
+        #[derive(serde::Deserialize)]
+        struct Errors {
+            errors: Vec<OneError>,
+        }
+        #[derive(serde::Deserialize)]
+        struct OneError {
+            #[serde(default)]
+            code: String,
+            #[serde(default)]
+            message: String,
+            #[serde(default)]
+            detail: serde_json::Value,
+        }
+        let errors: Option<Errors> = serde_json::from_slice(body).ok();
+        let Some(first) = errors.and_then(|errors| errors.errors.into_iter().next()) else {
+            return Self::default();
+        };
+        let detail = match &first.detail {
+            serde_json::Value::String(text) => text,
+            detail => detail.pointer("/Error/Msg").and_then(serde_json::Value::as_str).unwrap_or_default(),
+        };
+        Self { code: excerpt(&first.code), message: excerpt(&first.message), detail: excerpt(detail) }
+    }
 }
 
 /// What a timeout was waiting for.

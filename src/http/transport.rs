@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use rustls::RootCertStore;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use url::Url;
 
 use super::error::shown;
 use super::options::Proxies;
-use super::{HttpError, HttpOptions, Secret, tls};
+use super::{HttpError, HttpOptions, Secret, Upload, tls};
 
 /// The connections of one client.
 pub(super) struct Transport {
@@ -29,12 +29,20 @@ pub(super) struct Outgoing<'a> {
     pub(super) url: &'a Url,
     pub(super) method: Method<'a>,
     pub(super) authorization: Option<&'a Secret>,
+    /// The media types that are wanted, as the header has them.
+    pub(super) accept: Option<&'a str>,
     /// The most bytes of a successful answer.
     pub(super) limit: usize,
+    /// Whether a URL without TLS may be asked.
+    pub(super) plain: bool,
 }
 
 pub(super) enum Method<'a> {
     Get,
+    Head,
+    Delete,
+    Post(&'a Upload),
+    Put(&'a Upload),
     PostForm(&'a [(&'a str, &'a str)]),
 }
 
@@ -57,7 +65,7 @@ impl Transport {
 
     /// Sends one request and reads its answer.
     pub(super) async fn send(&self, request: Outgoing<'_>) -> Result<Incoming, HttpError> {
-        let host = self.host(request.url)?;
+        let host = self.host(request.url, request.plain)?;
         let lane = host.lanes.enter().await;
         let result = exchange(&host, request).await;
         drop(lane);
@@ -65,9 +73,10 @@ impl Transport {
     }
 
     /// The connections of the URL's host; made when it is first asked for.
-    fn host(&self, url: &Url) -> Result<Arc<Host>, HttpError> {
+    fn host(&self, url: &Url, plain: bool) -> Result<Arc<Host>, HttpError> {
         let refused = |reason: &str| HttpError::Url { url: shown(url), reason: reason.to_owned() };
-        if url.scheme() != "https" {
+        let secure = url.scheme() == "https";
+        if !secure && !(plain && url.scheme() == "http") {
             return Err(refused("is not an https URL"));
         }
         let (Some(name), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
@@ -77,24 +86,29 @@ impl Transport {
         if name.split('.').all(str::is_empty) {
             return Err(refused("names no host"));
         }
-        let key = format!("{name}:{port}");
+        let key = format!("{}://{name}:{port}", url.scheme());
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(host) = hosts.get(&key) {
             return Ok(Arc::clone(host));
         }
         let folders = tls::host_folders(&self.options, name, port);
         let config = tls::client_config(&self.roots, &folders)?;
-        let client = self.connections(config).map_err(|error| refused(&format!("can't be read: {error}")))?;
+        let client =
+            self.connections(config, secure).map_err(|error| refused(&format!("can't be read: {error}")))?;
         let host = Arc::new(Host { client, lanes: Lanes::new() });
         hosts.insert(key, Arc::clone(&host));
         Ok(host)
     }
 
-    fn connections(&self, config: rustls::ClientConfig) -> Result<reqwest::Client, reqwest::Error> {
+    fn connections(
+        &self,
+        config: rustls::ClientConfig,
+        secure: bool,
+    ) -> Result<reqwest::Client, reqwest::Error> {
         let timeouts = &self.options.timeouts;
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(config)
-            .https_only(true)
+            .https_only(secure)
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .user_agent(&self.options.user_agent)
@@ -155,11 +169,22 @@ impl Lanes {
 }
 
 async fn exchange(host: &Host, request: Outgoing<'_>) -> Result<Incoming, HttpError> {
-    let Outgoing { url, method, authorization, limit } = request;
+    let Outgoing { url, method, authorization, accept, limit, plain: _ } = request;
+    let carrying = |builder: reqwest::RequestBuilder, upload: &Upload| {
+        builder.header(CONTENT_TYPE, upload.content_type.as_str()).body(upload.content.clone())
+    };
+    let without_body = matches!(method, Method::Head);
     let mut builder = match method {
         Method::Get => host.client.get(url.clone()),
+        Method::Head => host.client.head(url.clone()),
+        Method::Delete => host.client.delete(url.clone()),
+        Method::Post(upload) => carrying(host.client.post(url.clone()), upload),
+        Method::Put(upload) => carrying(host.client.put(url.clone()), upload),
         Method::PostForm(form) => host.client.post(url.clone()).form(form),
     };
+    if let Some(accept) = accept {
+        builder = builder.header(ACCEPT, accept);
+    }
     if let Some(secret) = authorization {
         let mut value = HeaderValue::from_str(secret.expose()).map_err(|_| HttpError::Unauthorized {
             url: shown(url),
@@ -174,7 +199,9 @@ async fn exchange(host: &Host, request: Outgoing<'_>) -> Result<Incoming, HttpEr
     }
     let status = response.status();
     let headers = std::mem::take(response.headers_mut());
-    let body = if status.is_success() {
+    let body = if without_body {
+        Vec::new()
+    } else if status.is_success() {
         whole_body(&mut response, &headers, url, limit).await?
     } else {
         beginning_of_body(&mut response).await

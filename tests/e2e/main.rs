@@ -13,4 +13,3 @@ mod hostile;
 mod image;
 mod keys;
 mod verify_pin;
-
