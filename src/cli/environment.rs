@@ -8,6 +8,8 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::keys::PassphraseVariables;
+
 /// Tells the time. Every check of an expiry date goes by this.
 pub type Clock = Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>;
 
@@ -32,6 +34,8 @@ pub struct Environment {
     pub certificate_file: Option<PathBuf>,
     /// What the variables say about color.
     pub color: ColorWish,
+    /// The passphrases that docker's and notary's variables give.
+    pub passphrases: PassphraseVariables,
     /// Whether standard output is a terminal.
     pub stdout_is_terminal: bool,
     /// Whether standard error is a terminal.
@@ -59,6 +63,8 @@ impl Environment {
             system_policy: PathBuf::from(SYSTEM_POLICY),
             certificate_file: path("SSL_CERT_FILE"),
             color: ColorWish::from_variables(&variable),
+            // A passphrase that is not UTF-8 opens no key that could be typed.
+            passphrases: PassphraseVariables::read(|name| variable(name)?.into_string().ok()),
             stdout_is_terminal: std::io::stdout().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
             clock,

@@ -13,6 +13,7 @@ mod output;
 mod pin;
 mod progress;
 mod settings;
+mod signing;
 mod verify;
 
 use std::ffi::OsString;

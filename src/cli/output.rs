@@ -144,6 +144,13 @@ impl Output {
         let _ = self.talk.flush();
     }
 
+    /// Asks a person something, on the line where the answer is typed.
+    pub(super) fn ask(&mut self, question: &str) {
+        let _ = self.talk.write_all(question.as_bytes());
+        let _ = self.talk.flush();
+        self.last_said = LastSaid::Line;
+    }
+
     /// Tells a person something that `--quiet` silences: a warning, a summary.
     pub(super) fn remark(&mut self, text: &str) {
         if self.manner != Manner::Quiet {

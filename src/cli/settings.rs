@@ -14,6 +14,7 @@ use super::environment::{Clock, Environment};
 use super::exit::Failure;
 use crate::gate::{Gate, TrustSwitch};
 use crate::http::{HttpClient, HttpOptions};
+use crate::keys::PassphraseVariables;
 use crate::policy::{Policy, PolicyError, PolicySet, no_files};
 use crate::trust::{Cache, SignerListing, TrustReader, TrustSource};
 
@@ -28,6 +29,7 @@ pub(super) struct Settings {
     trust_folder: Option<PathBuf>,
     server: Option<String>,
     certificate_file: Option<PathBuf>,
+    passphrases: PassphraseVariables,
     clock: Clock,
 }
 
@@ -66,8 +68,19 @@ impl Settings {
             trust_folder,
             server,
             certificate_file: environment.certificate_file.clone(),
+            passphrases: environment.passphrases.clone(),
             clock: Arc::clone(&environment.clock),
         })
+    }
+
+    /// Docker's trust folder: keys in `private/`, cached trust data in `tuf/`. `None` without a home.
+    pub(super) fn trust_folder(&self) -> Option<&Path> {
+        self.trust_folder.as_deref()
+    }
+
+    /// The passphrases that the environment gives.
+    pub(super) fn passphrase_variables(&self) -> &PassphraseVariables {
+        &self.passphrases
     }
 
     /// Whether trust is on, and who turned it off.
@@ -233,6 +246,7 @@ mod tests {
                 system_policy: folder.path().join("etc/policy.toml"),
                 certificate_file: None,
                 color: ColorWish::Never,
+                passphrases: PassphraseVariables::default(),
                 stdout_is_terminal: false,
                 stderr_is_terminal: false,
                 clock: Arc::new(|| jiff::Timestamp::UNIX_EPOCH),

@@ -1,0 +1,186 @@
+//! What every command that signs needs: the key files, and the passphrases that open them.
+//!
+//! A passphrase comes from the options that name a file or a file descriptor, else from docker's and
+//! notary's variables, else from a person at a terminal; never from the command line, which everybody
+//! on the machine can read. What is signed, and with which keys, is decided in `trust`.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, Read as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::exit::Failure;
+use super::output::Output;
+use super::settings::Settings;
+use crate::keys::{
+    CachedPassphrases, ChainedPassphrases, EnvironmentPassphrases, GivenPassphrase, KeyError, KeyStore,
+    Passphrase, PassphraseRequest, PassphraseSource, ProcessTerminal, Prompt, Wording,
+};
+
+/// Where passphrases come from, on every command that opens or makes keys.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Passphrases")]
+pub(super) struct PassphraseArguments {
+    /// File whose first line is the passphrase of root (offline) keys
+    /// [default: $DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE, else asked for]
+    #[arg(long, value_name = "FILE", conflicts_with = "root_passphrase_fd")]
+    root_passphrase_file: Option<PathBuf>,
+
+    /// Open file descriptor with the passphrase of root keys
+    #[arg(long, value_name = "NUMBER")]
+    root_passphrase_fd: Option<u32>,
+
+    /// File whose first line is the passphrase of all other keys
+    /// [default: $DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE, else asked for]
+    #[arg(long, value_name = "FILE", conflicts_with = "passphrase_fd")]
+    passphrase_file: Option<PathBuf>,
+
+    /// Open file descriptor with the passphrase of all other keys
+    #[arg(long, value_name = "NUMBER")]
+    passphrase_fd: Option<u32>,
+}
+
+/// The passphrases of one command; each is asked for once.
+pub(super) type Passphrases = CachedPassphrases<ChainedPassphrases>;
+
+impl PassphraseArguments {
+    /// The passphrases that these options, the environment and a person at a terminal know.
+    ///
+    /// Files are read now, so that a wrong name is told before anything is done.
+    pub(super) fn passphrases(&self, settings: &Settings) -> Result<Passphrases, Failure> {
+        let mut sources: Vec<Box<dyn PassphraseSource + Send>> = Vec::new();
+        let given = [
+            (Keys::Root, &self.root_passphrase_file, self.root_passphrase_fd),
+            (Keys::Others, &self.passphrase_file, self.passphrase_fd),
+        ];
+        for (keys, file, descriptor) in given {
+            if let Some(path) = file {
+                let source = GivenPassphrase::from_file(path).map_err(|error| key_failure(&error))?;
+                sources.push(Box::new(GivenFor { keys, source }));
+            }
+            if let Some(number) = descriptor {
+                sources.push(Box::new(GivenFor { keys, source: read_descriptor(number)? }));
+            }
+        }
+        sources.push(Box::new(EnvironmentPassphrases::new(settings.passphrase_variables().clone())));
+        sources.push(Box::new(Prompt::new(ProcessTerminal::find(), Wording::Offline)));
+        Ok(CachedPassphrases::new(ChainedPassphrases::new(sources)))
+    }
+}
+
+/// The key files of this machine.
+pub(super) fn key_store(settings: &Settings) -> Result<KeyStore, Failure> {
+    settings.trust_folder().map(KeyStore::new).ok_or_else(|| {
+        Failure::usage("there is no folder for keys: no home directory is known")
+            .help("set $HOME or $DOCKER_CONFIG, or name the folder with --trust-dir")
+    })
+}
+
+/// An error of keys or passphrases as the end of a command.
+pub(super) fn key_failure(error: &KeyError) -> Failure {
+    let message = error.to_string();
+    let failure = match error {
+        KeyError::Interrupted
+        | KeyError::PassphraseMismatch
+        | KeyError::PassphraseTooShort { .. }
+        | KeyError::WrongPassphrase { .. } => Failure::refused(message),
+        KeyError::Conflict { .. } | KeyError::NoGun { .. } | KeyError::Role { .. } => Failure::usage(message),
+        _ => Failure::unknown(message),
+    };
+    error.help().into_iter().fold(failure, Failure::help)
+}
+
+/// Asks a question that only `y` or `yes` answers with yes; no answer is no.
+pub(super) fn confirm(question: &str, output: &mut Output) -> Result<bool, Failure> {
+    output.ask(question);
+    let mut answer = String::new();
+    // A person's line; whatever is longer is no answer.
+    let mut input = io::stdin().lock().take(ANSWER_LIMIT);
+    input
+        .read_line(&mut answer)
+        .map_err(|error| Failure::unknown(format!("can't read the answer: {error}")))?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Reads a passphrase from a descriptor that the process was started with.
+fn read_descriptor(number: u32) -> Result<GivenPassphrase, Failure> {
+    let opened: io::Result<OwnedFd> = match number {
+        0 => io::stdin().as_fd().try_clone_to_owned(),
+        _ => File::open(format!("/dev/fd/{number}")).map(OwnedFd::from),
+    };
+    let descriptor = opened.map_err(|error| {
+        Failure::usage(format!("file descriptor {number} can't be read: {error}"))
+            .help("open it for the command, for example: 3< passphrase.txt --passphrase-fd 3")
+    })?;
+    GivenPassphrase::from_descriptor(descriptor).map_err(|error| key_failure(&error))
+}
+
+/// Which keys a given passphrase is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keys {
+    Root,
+    Others,
+}
+
+/// A given passphrase, kept from keys that it is not for.
+struct GivenFor {
+    keys: Keys,
+    source: GivenPassphrase,
+}
+
+impl PassphraseSource for GivenFor {
+    fn passphrase(&mut self, request: &PassphraseRequest<'_>) -> Result<Passphrase, KeyError> {
+        let wanted = if request.alias() == "root" { Keys::Root } else { Keys::Others };
+        if wanted == self.keys {
+            return self.source.passphrase(request);
+        }
+        Err(KeyError::NoPassphrase { role: request.role.to_string(), key_id: request.key_id.cloned() })
+    }
+
+    fn name(&self, request: &PassphraseRequest<'_>) -> String {
+        self.source.name(request)
+    }
+}
+
+/// Bytes of an answer to a yes-or-no question.
+const ANSWER_LIMIT: u64 = 256;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::keys::KeyRole;
+
+    fn given(keys: Keys, text: &str) -> Box<dyn PassphraseSource + Send> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        Box::new(GivenFor { keys, source: GivenPassphrase::from_file(file.path()).unwrap() })
+    }
+
+    fn ask(source: &mut dyn PassphraseSource, role: &str) -> Result<String, KeyError> {
+        let role: KeyRole = role.parse().unwrap();
+        let request = PassphraseRequest { role: &role, gun: None, key_id: None, new: true, attempt: 0 };
+        source.passphrase(&request).map(|_| source.name(&request))
+    }
+
+    #[test]
+    fn a_passphrase_opens_only_the_keys_that_it_was_given_for() {
+        let root = || given(Keys::Root, "correct horse\n");
+        let others = || given(Keys::Others, "battery staple\n");
+        let mut chained = ChainedPassphrases::new(vec![root(), others()]);
+        let (offline, tagging) = (ask(&mut chained, "root").unwrap(), ask(&mut chained, "targets").unwrap());
+        assert_ne!(offline, tagging);
+        assert_eq!(ask(&mut chained, "alice").unwrap(), tagging);
+        let mut chained = ChainedPassphrases::new(vec![root()]);
+        assert!(matches!(ask(&mut chained, "targets"), Err(KeyError::NoPassphrase { .. })));
+    }
+
+    #[test]
+    fn a_descriptor_that_is_not_open_is_wrong_usage() {
+        let failure = read_descriptor(9_999).err().unwrap();
+        assert_eq!(failure.exit(), crate::cli::Exit::Usage);
+    }
+}
