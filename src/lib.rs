@@ -5,6 +5,7 @@
 
 pub mod buildkit;
 pub mod cli;
+pub mod docker;
 pub mod dockerfile;
 pub mod frontend;
 pub mod gate;
@@ -12,6 +13,7 @@ pub mod http;
 pub mod image;
 pub mod keys;
 pub mod policy;
+pub mod registry;
 pub mod text;
 pub mod trust;
 pub mod tuf;

@@ -55,6 +55,10 @@ impl Authorizer {
         Self { credentials: Credentials::new(options), schemes: Mutex::default(), grants: Mutex::default() }
     }
 
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
     /// A grant for a server whose challenge is known already.
     pub(super) async fn grant_for_origin(
         &self,

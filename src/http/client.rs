@@ -9,7 +9,7 @@ use url::Url;
 use super::auth::Authorizer;
 use super::error::{excerpt, shown};
 use super::transport::{Incoming, Method, Outgoing, Transport};
-use super::{HttpError, HttpOptions, Problem, Waiting};
+use super::{HttpError, HttpOptions, Problem, Secret, Waiting};
 
 /// An HTTPS client; clones share connections, tokens and limits.
 #[derive(Clone, Debug)]
@@ -43,6 +43,11 @@ impl HttpClient {
             Ok(result) => result,
             Err(_) => Err(HttpError::Timeout { url: shown(request.url), waiting: Waiting::Answer }),
         }
+    }
+
+    /// Docker's credentials of a registry as its engine takes them, in the header `X-Registry-Auth`.
+    pub async fn engine_authorization(&self, registry: &str) -> Result<Secret, HttpError> {
+        self.inner.authorizer.credentials().engine_header(registry).await
     }
 }
 
@@ -208,7 +213,7 @@ impl Inner {
     async fn exchange(
         &self,
         request: &Request<'_>,
-        authorization: Option<&super::Secret>,
+        authorization: Option<&Secret>,
         requests: &AtomicU32,
     ) -> Result<Incoming, HttpError> {
         requests.fetch_add(1, Ordering::Relaxed);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use zeroize::Zeroizing;
@@ -54,6 +54,30 @@ impl Credentials {
         let cell = Arc::clone(self.known.lock().await.entry(registry.to_owned()).or_default());
         let found = cell.get_or_try_init(|| self.look_up(registry)).await;
         found.cloned().map_err(|reason| HttpError::Credentials { registry: registry.to_owned(), reason })
+    }
+
+    /// The credentials as the engine takes them: base64 of JSON, `{}` without any.
+    pub(super) async fn engine_header(&self, registry: &str) -> Result<Secret, HttpError> {
+        let found = self.of_registry(registry).await?;
+        let server = if registry == "docker.io" { HUB_KEY } else { registry };
+        let fields: Vec<(&str, &str)> = match &found {
+            None => Vec::new(),
+            Some(Credential::Password { user, password }) => {
+                vec![("username", user), ("password", password.expose()), ("serveraddress", server)]
+            }
+            Some(Credential::IdentityToken(token)) => {
+                vec![("identitytoken", token.expose()), ("serveraddress", server)]
+            }
+            Some(Credential::RegistryToken(token)) => {
+                vec![("registrytoken", token.expose()), ("serveraddress", server)]
+            }
+        };
+        let fields: std::collections::BTreeMap<&str, &str> = fields.into_iter().collect();
+        let json = Zeroizing::new(serde_json::to_vec(&fields).map_err(|_| HttpError::Credentials {
+            registry: registry.to_owned(),
+            reason: "they can't be written as JSON".to_owned(),
+        })?);
+        Ok(Secret::new(BASE64_URL_SAFE.encode(json.as_slice())))
     }
 
     async fn look_up(&self, registry: &str) -> Result<Option<Credential>, String> {
