@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use sha2::{Digest as _, Sha256};
-
 use super::canonical;
 use super::error::shown;
 use super::json::{JsonError, Kind, Reader};
@@ -18,7 +16,6 @@ use super::{RoleName, TufError};
 pub(super) struct Document {
     raw: Vec<u8>,
     body: Body,
-    digest: [u8; 32],
     /// Whether the body holds escapes of the wire form.
     escaped: bool,
     members: Vec<Member>,
@@ -45,24 +42,23 @@ impl Document {
     pub(super) fn new(role: &RoleName, raw: Vec<u8>, frame: Frame) -> Result<Self, TufError> {
         let signatures = frame.signatures;
         match frame.signed {
-            Signed::InPlace(Scanned { range, digest, escaped, members }) => {
-                Ok(Self { raw, body: Body::InPlace(range), digest, escaped, members, signatures })
+            Signed::InPlace(Scanned { range, escaped, members }) => {
+                Ok(Self { raw, body: Body::InPlace(range), escaped, members, signatures })
             }
             Signed::Foreign(range) => {
                 let malformed = |reason: String| TufError::Malformed { role: role.clone(), reason };
                 let body = rewritten(&raw, range).map_err(|it| malformed(it.to_string()))?;
                 let members = members(&body).map_err(malformed)?;
-                let digest = Sha256::digest(&body).into();
-                Ok(Self { raw, body: Body::Rewritten(body), digest, escaped: false, members, signatures })
+                Ok(Self { raw, body: Body::Rewritten(body), escaped: false, members, signatures })
             }
         }
     }
 
     /// A body of our own in canonical form, which nobody signed yet.
     pub(super) fn unsigned(body: Vec<u8>) -> Parsed<Self> {
-        let (digest, members) = (Sha256::digest(&body).into(), members(&body)?);
+        let members = members(&body)?;
         let in_place = Body::InPlace(0..body.len());
-        Ok(Self { raw: body, body: in_place, digest, escaped: false, members, signatures: Vec::new() })
+        Ok(Self { raw: body, body: in_place, escaped: false, members, signatures: Vec::new() })
     }
 
     /// The same with these signatures.
@@ -77,11 +73,6 @@ impl Document {
 
     pub(super) fn signatures(&self) -> &[Signature] {
         &self.signatures
-    }
-
-    /// The SHA-256 of the signed bytes.
-    pub(super) fn digest(&self) -> &[u8; 32] {
-        &self.digest
     }
 
     /// The signed bytes.

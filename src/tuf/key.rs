@@ -212,7 +212,8 @@ impl PublicKey {
 /// A key that signatures can be checked with.
 #[derive(Debug)]
 pub(super) enum Material {
-    P256(p256::ecdsa::VerifyingKey),
+    /// An uncompressed point that is on the curve.
+    P256(Vec<u8>),
     P384(p384::ecdsa::VerifyingKey),
     /// DER of PKCS#1, at least 2048 bits.
     Rsa(Vec<u8>),
@@ -234,7 +235,7 @@ fn elliptic(key_info: &[u8]) -> Parsed<Material> {
     let point = info.subject_public_key.as_bytes().filter(|it| it.first() == Some(&4));
     let point = point.ok_or("the key is not an uncompressed point")?;
     match curve {
-        P256 => p256::ecdsa::VerifyingKey::from_sec1_bytes(point).map(Material::P256).ok(),
+        P256 => p256::PublicKey::from_sec1_bytes(point).map(|_| Material::P256(point.to_vec())).ok(),
         P384 => p384::ecdsa::VerifyingKey::from_sec1_bytes(point).map(Material::P384).ok(),
         other => return Err(format!("the elliptic curve {other} is not supported; P-256 and P-384 are")),
     }

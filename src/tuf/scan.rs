@@ -1,11 +1,9 @@
-//! One pass over metadata as Notary writes it: is it in canonical form, and what is its hash?
+//! One pass over metadata as Notary writes it: is it in canonical form?
 //!
 //! A file may have many megabytes, and its canonical form is the file itself but for five escapes. So
-//! nothing is copied and no tree is built: this pass checks the form and hashes what it stands for.
+//! nothing is copied and no tree is built: this pass checks the form.
 
 use std::ops::Range;
-
-use sha2::{Digest as _, Sha256};
 
 use super::canonical::{WIRE_ESCAPE_LENGTH, is_canonical_integer, unescape, wire_escape};
 use super::json::DEPTH_LIMIT;
@@ -15,8 +13,6 @@ use super::json::DEPTH_LIMIT;
 pub(super) struct Scanned {
     /// Where it stands in the text.
     pub(super) range: Range<usize>,
-    /// The SHA-256 of its canonical form.
-    pub(super) digest: [u8; 32],
     /// Whether it holds escapes of the wire form, so that it is not canonical as it stands.
     pub(super) escaped: bool,
     /// Names and values of its members, as places in the text.
@@ -30,27 +26,21 @@ pub(super) struct Member {
     pub(super) value: Range<usize>,
 }
 
-/// One pass over an object in wire form, which also hashes its canonical form.
+/// One pass over an object in wire form.
 ///
 /// `None` says only that it is not in wire form; whether it is JSON, [`canonicalize`](super::canonical::canonicalize) says.
 pub(super) fn scan(text: &[u8], start: usize) -> Option<Scanned> {
-    let mut scan =
-        Scan { text, at: start, hasher: Sha256::new(), hashed: start, escaped: false, members: Vec::new() };
+    let mut scan = Scan { text, at: start, escaped: false, members: Vec::new() };
     if scan.peek()? != b'{' {
         return None;
     }
     scan.value(0)?;
-    scan.hasher.update(text.get(scan.hashed..scan.at)?);
-    let digest = scan.hasher.finalize().into();
-    Some(Scanned { range: start..scan.at, digest, escaped: scan.escaped, members: scan.members })
+    Some(Scanned { range: start..scan.at, escaped: scan.escaped, members: scan.members })
 }
 
 struct Scan<'a> {
     text: &'a [u8],
     at: usize,
-    hasher: Sha256,
-    /// Everything before this place is in the hasher.
-    hashed: usize,
     escaped: bool,
     members: Vec<Member>,
 }
@@ -106,7 +96,6 @@ impl<'a> Scan<'a> {
                 }
                 self.members.push(Member { name: name.clone(), value: value..self.at });
             }
-            self.hash_what_is_cached();
             match self.peek()? {
                 b'}' => break,
                 b',' => self.at += 1,
@@ -125,16 +114,6 @@ impl<'a> Scan<'a> {
             return Some(unescape(previous) < unescape(name));
         }
         Some(previous < name)
-    }
-
-    /// Hashing in blocks keeps the text in the processor's cache between the two.
-    fn hash_what_is_cached(&mut self) {
-        if self.at - self.hashed >= HASH_BLOCK
-            && let Some(block) = self.text.get(self.hashed..self.at)
-        {
-            self.hasher.update(block);
-            self.hashed = self.at;
-        }
     }
 
     fn array(&mut self, depth: usize) -> Option<()> {
@@ -179,11 +158,8 @@ impl<'a> Scan<'a> {
             self.at += 2;
             return Some(());
         }
-        let character = wire_escape(rest)?;
-        self.hasher.update(self.text.get(self.hashed..self.at)?);
-        self.hasher.update(character.as_bytes());
+        wire_escape(rest)?;
         self.at += WIRE_ESCAPE_LENGTH;
-        self.hashed = self.at;
         self.escaped = true;
         Some(())
     }
@@ -209,8 +185,6 @@ impl<'a> Scan<'a> {
 
 /// Metadata has at most six members at its top; a few more may be unknown ones.
 const MEMBER_LIMIT: usize = 64;
-/// Half of what a small processor's first cache holds.
-const HASH_BLOCK: usize = 16 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -280,7 +254,6 @@ mod tests {
             let wire = to_wire(&canonical);
             let scanned = scan(&wire, 0).unwrap();
             prop_assert_eq!(scanned.range, 0..wire.len());
-            prop_assert_eq!(scanned.digest, <[u8; 32]>::from(Sha256::digest(&canonical)));
             prop_assert_eq!(scanned.escaped, wire != canonical);
             prop_assert_eq!(from_wire(&wire), canonical);
             let members = value.as_object().unwrap();
