@@ -8,6 +8,8 @@
 mod cache;
 mod error;
 mod lookup;
+mod platforms;
+pub mod publish;
 mod reader;
 mod refresh;
 mod remote;
@@ -18,6 +20,7 @@ mod terms;
 
 pub use cache::Cache;
 pub use error::TrustError;
+pub use platforms::{PlatformManifest, PlatformsError, platforms_of, with_platforms};
 pub use reader::{Clock, SignerListing, TrustReader};
 pub use server::{ServerError, server_for};
 pub use target::{Freshness, RoleStatus, SignedTarget, Signer};

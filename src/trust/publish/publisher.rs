@@ -1,0 +1,255 @@
+//! The publisher itself: what it is made of, and what can be asked of it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use super::{
+    Change, DelegationChange, Deleted, Event, Init, LastSigner, NewSigner, Outcome, Part, PublishError,
+    Rotation, SignAs, SignOptions, StagedChange, Survey, SurveyScope, Tags,
+};
+use crate::http::HttpClient;
+use crate::image::Gun;
+use crate::keys::{KeyError, KeyStore, PassphraseSource};
+use crate::trust::{Cache, Clock};
+use crate::tuf::{RoleName, RootPins, Target};
+
+/// Where random bytes come from: serial numbers of certificates, and how long to wait.
+pub type Random = Arc<dyn Fn() -> Result<[u8; 16], KeyError> + Send + Sync>;
+/// Waits.
+pub type Pause = Arc<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// Publishes trust data. One serves any number of repositories; clones share everything.
+#[derive(Clone)]
+pub struct Publisher {
+    http: HttpClient,
+    cache: Cache,
+    keys: KeyStore,
+    clock: Clock,
+    random: Random,
+    pause: Pause,
+    server: Option<String>,
+    pins: Arc<dyn Fn(&Gun) -> RootPins + Send + Sync>,
+    events: Arc<dyn Fn(Event) + Send + Sync>,
+}
+
+#[allow(unused_variables)]
+impl Publisher {
+    /// A publisher with these keys. Cache and keys are those of one trust folder, as docker has them.
+    #[must_use]
+    pub fn new(http: HttpClient, cache: Cache, keys: KeyStore, clock: Clock) -> Self {
+        Self {
+            http,
+            cache,
+            keys,
+            clock,
+            random: Arc::new(|| {
+                let mut bytes = [0; 16];
+                getrandom::fill(&mut bytes).map_err(KeyError::Random)?;
+                Ok(bytes)
+            }),
+            pause: Arc::new(|duration| Box::pin(tokio::time::sleep(duration))),
+            server: None,
+            pins: Arc::new(|_| RootPins::TrustOnFirstUse),
+            events: Arc::new(|_| ()),
+        }
+    }
+
+    /// The same with the value of `DOCKER_CONTENT_TRUST_SERVER`.
+    #[must_use]
+    pub fn with_server(self, override_url: Option<String>) -> Self {
+        Self { server: override_url, ..self }
+    }
+
+    /// The same with pins for the roots of repositories, as a policy has them.
+    #[must_use]
+    pub fn with_pins(self, pins: Arc<dyn Fn(&Gun) -> RootPins + Send + Sync>) -> Self {
+        Self { pins, ..self }
+    }
+
+    /// The same, telling what happens on the way.
+    #[must_use]
+    pub fn with_events(self, events: Arc<dyn Fn(Event) + Send + Sync>) -> Self {
+        Self { events, ..self }
+    }
+
+    /// The same with other random bytes and another way to wait, for tests.
+    #[must_use]
+    pub fn with_chance(self, random: Random, pause: Pause) -> Self {
+        Self { random, pause, ..self }
+    }
+
+    /// The keys that it signs with.
+    #[must_use]
+    pub fn keys(&self) -> &KeyStore {
+        &self.keys
+    }
+
+    /// Signs tags.
+    pub async fn sign(
+        &self,
+        gun: &Gun,
+        targets: &[(String, Target)],
+        options: &SignOptions,
+        passphrases: &mut dyn PassphraseSource,
+    ) -> Result<Outcome, PublishError> {
+        todo!()
+    }
+
+    /// Revokes tags: they are signed no more.
+    pub async fn revoke(
+        &self,
+        gun: &Gun,
+        tags: &Tags,
+        roles: &SignAs,
+        passphrases: &mut dyn PassphraseSource,
+    ) -> Result<Outcome, PublishError> {
+        todo!()
+    }
+
+    /// Makes a repository's trust data, without any tag.
+    pub async fn initialize(
+        &self,
+        gun: &Gun,
+        init: &Init,
+        passphrases: &mut dyn PassphraseSource,
+    ) -> Result<Outcome, PublishError> {
+        todo!()
+    }
+
+    /// Adds a signer, or keys to one. The repository is made where there is none, as docker does.
+    pub async fn add_signer(
+        &self,
+        gun: &Gun,
+        signer: &NewSigner,
+        passphrases: &mut dyn PassphraseSource,
+    ) -> Result<Outcome, PublishError> {
+        todo!()
+    }
+
+    /// Removes a signer: the role, and its keys from `targets/releases`.
+    pub async fn remove_signer(
+        &self,
+        gun: &Gun,
+        name: &str,
+        last: LastSigner,
+        passphrases: &mut dyn PassphraseSource,
+    ) -> Result<Outcome, PublishError> {
+        todo!()
+    }
+
+    /// Makes, changes or removes a delegation.
+    pub async fn change_delegation(
+        &self,
+        gun: &Gun,
+        role: &RoleName,
+        change: &DelegationChange,
+        passphrases: &mut dyn PassphraseSource,
+    ) -> Result<Outcome, PublishError> {
+        todo!()
+    }
+
+    /// Replaces the keys of `root`, `targets`, `snapshot` or `timestamp`.
+    pub async fn rotate(
+        &self,
+        gun: &Gun,
+        role: &RoleName,
+        rotation: &Rotation,
+        passphrases: &mut dyn PassphraseSource,
+    ) -> Result<Outcome, PublishError> {
+        todo!()
+    }
+
+    /// Sets how many keys of `root`, `targets` or a delegation must sign.
+    pub async fn set_threshold(
+        &self,
+        gun: &Gun,
+        role: &RoleName,
+        threshold: u64,
+        passphrases: &mut dyn PassphraseSource,
+    ) -> Result<Outcome, PublishError> {
+        todo!()
+    }
+
+    /// Signs again what is expired, or will be within this time. Signatures and versions are checked as
+    /// ever; only expiry is forgiven, so that a repository that locks everybody out can be opened again.
+    pub async fn refresh(
+        &self,
+        gun: &Gun,
+        within: jiff::SignedDuration,
+        passphrases: &mut dyn PassphraseSource,
+    ) -> Result<Outcome, PublishError> {
+        todo!()
+    }
+
+    /// Deletes a repository's trust data: on the server, and what this machine has of it, keys included.
+    pub async fn delete(&self, gun: &Gun, remote: bool, local: bool) -> Result<Deleted, PublishError> {
+        todo!()
+    }
+
+    /// Publishes the staged changes, all or none; they are no longer staged then.
+    pub async fn publish_staged(
+        &self,
+        gun: &Gun,
+        passphrases: &mut dyn PassphraseSource,
+    ) -> Result<Outcome, PublishError> {
+        todo!()
+    }
+
+    /// Stages a change as notary does: to be published later, by us or by notary.
+    pub fn stage(&self, gun: &Gun, change: &Change) -> Result<StagedChange, PublishError> {
+        todo!()
+    }
+
+    /// The staged changes, oldest first.
+    pub fn staged(&self, gun: &Gun) -> Result<Vec<StagedChange>, PublishError> {
+        todo!()
+    }
+
+    /// Forgets the staged changes; returns how many there were.
+    pub fn clear_staged(&self, gun: &Gun) -> Result<usize, PublishError> {
+        todo!()
+    }
+
+    /// The text of a file in which documents are passed round for signatures.
+    pub fn write_parts(parts: &[Part]) -> Result<Vec<u8>, PublishError> {
+        todo!()
+    }
+
+    /// Reads such files, each a copy with some signatures, and checks them against the repository's
+    /// present state. Nothing is signed.
+    pub async fn read_parts(&self, gun: &Gun, texts: &[Vec<u8>]) -> Result<Vec<Part>, PublishError> {
+        todo!()
+    }
+
+    /// Signs the documents of such files with the keys that are here; publishes them if that suffices.
+    pub async fn publish_partial(
+        &self,
+        gun: &Gun,
+        texts: &[Vec<u8>],
+        passphrases: &mut dyn PassphraseSource,
+    ) -> Result<Outcome, PublishError> {
+        todo!()
+    }
+
+    /// All that is known of a repository.
+    pub async fn survey(&self, gun: &Gun, scope: SurveyScope) -> Result<Survey, PublishError> {
+        todo!()
+    }
+
+    /// The repositories that this machine has trust data of, in the order of their names.
+    pub fn known_repositories(&self) -> Result<Vec<Gun>, PublishError> {
+        todo!()
+    }
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher")
+            .field("cache", &self.cache)
+            .field("keys", &self.keys)
+            .finish_non_exhaustive()
+    }
+}
