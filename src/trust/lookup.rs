@@ -303,6 +303,7 @@ impl Repository {
             SignerListing::Required => return Others::Unread,
             SignerListing::All => {}
         }
+        let mut others = Others::None;
         for (name, loaded) in names.iter().zip(join_all(names.iter().map(|name| self.delegation(name))).await)
         {
             let signed = loaded.and_then(|delegated| {
@@ -313,10 +314,13 @@ impl Repository {
             match signed {
                 Ok(Some(delegated)) => signers.push(delegated),
                 Ok(None) => {}
-                Err(error) => self.note(format!("signer `{}` was passed over: {error}", bare(name))),
+                Err(error) => {
+                    self.note(format!("signer `{}` was passed over: {error}", bare(name)));
+                    others = Others::Unread;
+                }
             }
         }
-        Others::None
+        others
     }
 
     fn not_released(&self, tag: &str, role: &RoleName, terms: &RepositoryTerms) -> TrustError {

@@ -18,8 +18,8 @@ pub struct SignedTarget {
     /// The role that lists the tag: `targets/releases`, `targets`, or one that the terms name.
     pub role: String,
     /// The other roles that signed the same digest for this tag, as `docker trust inspect` shows
-    /// them; `Repo Admin` where there is none. Roles that were not read are missing (see
-    /// [`super::SignerListing`]).
+    /// them; `Repo Admin` where there is none. Roles that were not read, or could not be, are missing
+    /// (see [`super::SignerListing`] and the notes); then nobody stands in for them.
     pub signers: Vec<Signer>,
     /// Each file that was verified.
     pub roles: Vec<RoleStatus>,

@@ -28,7 +28,12 @@ async fn a_body_comes_whole() {
 async fn a_body_beyond_the_limit_is_cut() {
     let world = World::new().await;
     let huge = b"HTTP/1.1 200 -\r\nContent-Length: 18446744073709551615\r\n\r\n{".to_vec();
+    // One byte too many that no header announces.
+    let mut chunked = b"HTTP/1.1 200 -\r\nTransfer-Encoding: chunked\r\n\r\n2711\r\n".to_vec();
+    chunked.extend([b'x'; LIMIT + 1]);
+    chunked.extend(b"\r\n0\r\n\r\n");
     for reply in [
+        Reply::CutOff(chunked),
         Reply::ok(vec![b'x'; LIMIT + 1]),
         Reply::Endless,
         Reply::CutOff(b"HTTP/1.1 200 -\r\nContent-Length: 10001\r\n\r\n".to_vec()),

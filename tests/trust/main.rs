@@ -13,4 +13,5 @@ mod cache;
 mod http;
 mod lookup;
 mod refresh;
+mod verbs;
 mod world;
