@@ -2,7 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 
+use super::flags::{Operands, SHOWN_LIMIT, text};
 use super::{ArgumentError, FlagSet};
+use crate::text::visible_prefix;
 
 /// The verbs that make a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +19,11 @@ impl Verb {
     /// The flags of this verb that are known here.
     #[must_use]
     pub fn flags(self) -> FlagSet {
-        todo!()
+        let (name, more_values, more_switches): (_, &[&str], &[&str]) = match self {
+            Self::Create => ("create", &[], &[]),
+            Self::Run => ("run", &["detach-keys"], &["detach d", "sig-proxy"]),
+        };
+        FlagSet::new(name, &[VALUES, more_values].concat(), &[SWITCHES, more_switches].concat())
     }
 }
 
@@ -28,7 +34,7 @@ pub struct ContainerArguments {
     pub index: usize,
     /// The image as written.
     pub image: String,
-    /// `--platform`.
+    /// `--platform`; where it is not written, docker takes `$DOCKER_DEFAULT_PLATFORM`.
     pub platform: Option<String>,
     /// `--pull`.
     pub pull: PullPolicy,
@@ -36,6 +42,8 @@ pub struct ContainerArguments {
     pub disable_content_trust: Option<bool>,
     /// `--quiet`.
     pub quiet: bool,
+    /// Which words switch content trust; they stand before the image.
+    switches: Vec<usize>,
 }
 
 impl ContainerArguments {
@@ -43,8 +51,8 @@ impl ContainerArguments {
     /// longer has.
     #[must_use]
     pub fn with_image(&self, arguments: &[OsString], image: &OsStr) -> Vec<OsString> {
-        let _ = (arguments, image);
-        todo!()
+        let kept = arguments.iter().enumerate().filter(|(index, _)| !self.switches.contains(index));
+        kept.map(|(index, word)| if index == self.index { image.to_owned() } else { word.clone() }).collect()
     }
 }
 
@@ -62,10 +70,149 @@ pub enum PullPolicy {
 /// Finds the image in the words after `run` or `create`; `None` where docker would only print its
 /// help.
 pub fn image_argument(
-    verb: Verb,
     flags: &FlagSet,
     arguments: &[OsString],
 ) -> Result<Option<ContainerArguments>, ArgumentError> {
-    let _ = (verb, flags, arguments);
-    todo!()
+    let parsed = flags.parse(arguments, Operands::EndFlags)?;
+    if parsed.is_set("help")? {
+        return Ok(None);
+    }
+    let found = parsed.operands.first().and_then(|index| Some((*index, arguments.get(*index)?)));
+    let Some((index, image)) = found.filter(|(_, image)| !image.is_empty()) else {
+        return Err(ArgumentError::Operands { verb: flags.verb(), reason: "needs an image" });
+    };
+    let pull = match parsed.text("pull")?.as_deref() {
+        None | Some("missing" | "") => PullPolicy::Missing,
+        Some("always") => PullPolicy::Always,
+        Some("never") => PullPolicy::Never,
+        Some(other) => {
+            return Err(ArgumentError::Value {
+                flag: "--pull".to_owned(),
+                value: visible_prefix(other, SHOWN_LIMIT),
+                reason: "write always, missing or never".to_owned(),
+            });
+        }
+    };
+    let switches = parsed.flags.iter().filter(|flag| flag.name == "disable-content-trust");
+    Ok(Some(ContainerArguments {
+        index,
+        image: text("image", image)?,
+        platform: parsed.text("platform")?,
+        pull,
+        disable_content_trust: parsed.switch("disable-content-trust")?,
+        quiet: parsed.is_set("quiet")?,
+        switches: switches.map(|flag| flag.words.start).collect(),
+    }))
 }
+
+/// The flags with values that `run` and `create` share, docker 20.10 to 29, the hidden ones too.
+const VALUES: &[&str] = &[
+    "add-host",
+    "annotation",
+    "attach a",
+    "blkio-weight",
+    "blkio-weight-device",
+    "cap-add",
+    "cap-drop",
+    "cgroup-parent",
+    "cgroupns",
+    "cidfile",
+    "cpu-count",
+    "cpu-percent",
+    "cpu-period",
+    "cpu-quota",
+    "cpu-rt-period",
+    "cpu-rt-runtime",
+    "cpu-shares c",
+    "cpus",
+    "cpuset-cpus",
+    "cpuset-mems",
+    "device",
+    "device-cgroup-rule",
+    "device-read-bps",
+    "device-read-iops",
+    "device-write-bps",
+    "device-write-iops",
+    "dns",
+    "dns-opt",
+    "dns-option",
+    "dns-search",
+    "domainname",
+    "entrypoint",
+    "env e",
+    "env-file",
+    "expose",
+    "gpus",
+    "group-add",
+    "health-cmd",
+    "health-interval",
+    "health-retries",
+    "health-start-interval",
+    "health-start-period",
+    "health-timeout",
+    "hostname h",
+    "io-maxbandwidth",
+    "io-maxiops",
+    "ip",
+    "ip6",
+    "ipc",
+    "isolation",
+    "kernel-memory",
+    "label l",
+    "label-file",
+    "link",
+    "link-local-ip",
+    "log-driver",
+    "log-opt",
+    "mac-address",
+    "memory m",
+    "memory-reservation",
+    "memory-swap",
+    "memory-swappiness",
+    "mount",
+    "name",
+    "net",
+    "net-alias",
+    "network",
+    "network-alias",
+    "oom-score-adj",
+    "pid",
+    "pids-limit",
+    "platform",
+    "publish p",
+    "pull",
+    "restart",
+    "runtime",
+    "security-opt",
+    "shm-size",
+    "stop-signal",
+    "stop-timeout",
+    "storage-opt",
+    "sysctl",
+    "tmpfs",
+    "ulimit",
+    "user u",
+    "userns",
+    "uts",
+    "volume v",
+    "volume-driver",
+    "volumes-from",
+    "workdir w",
+];
+
+/// Those without.
+const SWITCHES: &[&str] = &[
+    "disable-content-trust",
+    "help",
+    "init",
+    "interactive i",
+    "no-healthcheck",
+    "oom-kill-disable",
+    "privileged",
+    "publish-all P",
+    "quiet q",
+    "read-only",
+    "rm",
+    "tty t",
+    "use-api-socket",
+];

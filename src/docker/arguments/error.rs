@@ -8,7 +8,7 @@ pub enum ArgumentError {
     #[error("`docker {verb}` has no flag `{flag}` that is known here")]
     UnknownFlag {
         /// The verb.
-        verb: String,
+        verb: &'static str,
         /// The flag as written.
         flag: String,
     },
@@ -19,7 +19,7 @@ pub enum ArgumentError {
         flag: String,
     },
     /// A value that the flag does not take.
-    #[error("`{value}` is not a value of the flag `{flag}`: {reason}")]
+    #[error("`{value}` is not a value of `{flag}`: {reason}")]
     Value {
         /// The flag.
         flag: String,
@@ -38,9 +38,9 @@ pub enum ArgumentError {
     #[error("`docker {verb}` {reason}")]
     Operands {
         /// The verb.
-        verb: String,
+        verb: &'static str,
         /// What it wants.
-        reason: String,
+        reason: &'static str,
     },
     /// More words than any command line has that was meant.
     #[error("the command line has more than {limit} words")]
@@ -48,4 +48,23 @@ pub enum ArgumentError {
         /// The limit.
         limit: usize,
     },
+}
+
+impl ArgumentError {
+    /// What can be done about it.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::UnknownFlag { flag, .. } if flag.starts_with("--") => Some(format!(
+                "write its value behind an equals sign, `{flag}=VALUE` (a switch: `{flag}=true`)"
+            )),
+            Self::UnknownFlag { verb, .. } => {
+                Some(format!("write the flag's long form; see docker {verb} --help"))
+            }
+            Self::Operands { verb, .. } => Some(format!("see docker {verb} --help")),
+            Self::MissingValue { .. } | Self::Value { .. } | Self::Syntax { .. } | Self::TooMany { .. } => {
+                None
+            }
+        }
+    }
 }

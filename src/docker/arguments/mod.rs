@@ -10,6 +10,8 @@ mod build;
 mod container;
 mod error;
 mod flags;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 pub use build::{BuildArguments, BuildOutput};

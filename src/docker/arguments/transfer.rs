@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 
-use super::ArgumentError;
+use super::flags::{Operands, Parsed, text};
+use super::{ArgumentError, FlagSet};
 
 /// What a `pull` command line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +23,14 @@ pub struct PullArguments {
 impl PullArguments {
     /// Reads the words after `pull`; `None` where docker would only print its help.
     pub fn parse(arguments: &[OsString]) -> Result<Option<Self>, ArgumentError> {
-        let _ = arguments;
-        todo!()
+        let Some((image, parsed)) = one_image("pull", arguments)? else { return Ok(None) };
+        Ok(Some(Self {
+            image,
+            all_tags: parsed.is_set("all-tags")?,
+            platform: parsed.text("platform")?,
+            quiet: parsed.is_set("quiet")?,
+            disable_content_trust: parsed.switch("disable-content-trust")?,
+        }))
     }
 }
 
@@ -45,7 +52,28 @@ pub struct PushArguments {
 impl PushArguments {
     /// Reads the words after `push`; `None` where docker would only print its help.
     pub fn parse(arguments: &[OsString]) -> Result<Option<Self>, ArgumentError> {
-        let _ = arguments;
-        todo!()
+        let Some((image, parsed)) = one_image("push", arguments)? else { return Ok(None) };
+        Ok(Some(Self {
+            image,
+            all_tags: parsed.is_set("all-tags")?,
+            platform: parsed.text("platform")?,
+            quiet: parsed.is_set("quiet")?,
+            disable_content_trust: parsed.switch("disable-content-trust")?,
+        }))
     }
+}
+
+/// Both verbs have the same flags.
+fn one_image(verb: &'static str, arguments: &[OsString]) -> Result<Option<(String, Parsed)>, ArgumentError> {
+    let flags =
+        FlagSet::new(verb, &["platform"], &["all-tags a", "disable-content-trust", "help h", "quiet q"]);
+    let parsed = flags.parse(arguments, Operands::AmongFlags)?;
+    if parsed.is_set("help")? {
+        return Ok(None);
+    }
+    let [index] = parsed.operands.as_slice() else {
+        return Err(ArgumentError::Operands { verb, reason: "needs exactly one image" });
+    };
+    let image = arguments.get(*index).map(|word| text("image", word)).transpose()?;
+    Ok(image.map(|image| (image, parsed)))
 }
