@@ -10,6 +10,7 @@ use std::path::Path;
 
 use url::Url;
 
+use super::commands::CommandRules;
 use super::content::{ContentRules, Setting};
 use super::error::{Place, PolicyError, PolicyErrorKind};
 use super::repository::{Constraint, DigestRule, TrustMode};
@@ -38,6 +39,7 @@ pub struct Policy {
     /// The most specific first.
     rules: Vec<Rule>,
     content: ContentRules,
+    commands: CommandRules,
     may_disable: Option<Setting<BTreeSet<DisabledBy>>>,
 }
 
@@ -81,6 +83,7 @@ impl Policy {
             defaults: Keys { trust_on_first_use: Some(true), ..Keys::default() },
             rules: Vec::new(),
             content: ContentRules::default(),
+            commands: CommandRules::default(),
             may_disable: None,
         }
     }
@@ -97,6 +100,10 @@ impl Policy {
 
     pub(super) fn content(&self) -> &ContentRules {
         &self.content
+    }
+
+    pub(super) fn commands(&self) -> &CommandRules {
+        &self.commands
     }
 
     pub(super) fn may_disable(&self) -> Option<&Setting<BTreeSet<DisabledBy>>> {
@@ -165,6 +172,13 @@ impl Policy {
                 syntax: document.syntax.images.map(|value| source.setting(value, "syntax.images")),
                 builtin_syntax: source.patterns(document.syntax.builtin, "syntax.builtin")?,
                 generators: source.patterns(document.sbom.generators, "sbom.generators")?,
+            },
+            commands: CommandRules {
+                unsigned_push: document.push.unsigned.map(|value| source.setting(value, "push.unsigned")),
+                local_images: document
+                    .run
+                    .local_images
+                    .map(|value| source.setting(value, "run.local-images")),
             },
             may_disable,
         })

@@ -6,6 +6,7 @@
 //! clock or a Dockerfile, and nothing here decides about an image: that is the gate's.
 //! `docs/policy.md` is the reference for people.
 
+mod commands;
 mod content;
 mod document;
 mod error;
@@ -17,6 +18,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use commands::{LocalImages, Said, UnsignedPush};
 pub use content::{Admission, CacheKind, ContextKind, Ruling, SourceKind};
 pub use document::{FILE_LIMIT, Policy, ReadFile, no_files};
 pub use error::{Place, PolicyError, PolicyErrorKind};

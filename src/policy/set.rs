@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::commands::{LocalImages, Said, UnsignedPush, strictest};
 use super::content::{Admission, Ruling, Way};
 use super::error::{Place, PolicyError, PolicyErrorKind};
 use super::repository::{Demand, RepositoryRule};
@@ -59,6 +60,20 @@ impl PolicySet {
             }
         }
         Ok(())
+    }
+
+    /// Whether `push` may leave an image unsigned; docker's own rule lets it.
+    #[must_use]
+    pub fn unsigned_push(&self) -> Said<UnsignedPush> {
+        let settings = self.policies().map(|policy| policy.commands().unsigned_push.as_ref());
+        strictest(settings, UnsignedPush::Allow)
+    }
+
+    /// How images that only this engine has may be run; by ID, as in docker, where nothing is said.
+    #[must_use]
+    pub fn local_images(&self) -> Said<LocalImages> {
+        let settings = self.policies().map(|policy| policy.commands().local_images.as_ref());
+        strictest(settings, LocalImages::ById)
     }
 
     /// What the policies say about a context.

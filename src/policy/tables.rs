@@ -6,6 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::DisabledBy;
+use super::commands::{LocalImages, UnsignedPush};
 use super::content::{Admission, CacheKind, ContextKind, Setting, SourceKind};
 use super::repository::{DigestRule, TrustMode};
 use super::source::Source;
@@ -38,6 +39,10 @@ pub(super) struct Document {
     pub(super) syntax: SyntaxTable,
     #[serde(default)]
     pub(super) sbom: SbomTable,
+    #[serde(default)]
+    pub(super) push: PushTable,
+    #[serde(default)]
+    pub(super) run: RunTable,
     #[serde(default)]
     pub(super) disable: DisableTable,
 }
@@ -147,6 +152,18 @@ pub(super) struct SyntaxTable {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct SbomTable {
     pub(super) generators: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct PushTable {
+    pub(super) unsigned: Option<Spanned<UnsignedPush>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RunTable {
+    pub(super) local_images: Option<Spanned<LocalImages>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

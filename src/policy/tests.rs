@@ -52,6 +52,24 @@ fn the_documented_policy_means_what_is_written() {
 }
 
 #[test]
+fn a_later_policy_can_only_tighten_what_commands_may_do() {
+    let policy = |text: &str| Policy::parse(&format!("version = 1\n{text}"), "policy", &no_files).unwrap();
+    let loose = || policy("[push]\nunsigned = \"allow\"\n[run]\nlocal-images = \"by-name\"\n");
+    let strict = || policy("[push]\nunsigned = \"refuse\"\n[run]\nlocal-images = \"refuse\"\n");
+    let said = |policies: Vec<Policy>| {
+        let policies = PolicySet::new(policies).unwrap();
+        (policies.unsigned_push().value, policies.local_images().value)
+    };
+    assert_eq!(said(vec![]), (UnsignedPush::Allow, LocalImages::ById));
+    assert_eq!(said(vec![loose()]), (UnsignedPush::Allow, LocalImages::ByName));
+    assert_eq!(said(vec![loose(), strict()]), (UnsignedPush::Refuse, LocalImages::Refuse));
+    assert_eq!(said(vec![strict(), loose()]), (UnsignedPush::Refuse, LocalImages::Refuse));
+    assert_eq!(said(vec![policy(""), loose()]), (UnsignedPush::Allow, LocalImages::ById));
+    let place = PolicySet::new([strict()]).unwrap().unsigned_push().place.unwrap();
+    assert_eq!(place.to_string(), "policy:3: `push.unsigned`");
+}
+
+#[test]
 fn without_any_policy_dockers_rule_holds() {
     let policies = PolicySet::new([]).unwrap();
     let rule = policies.terms(&gun("docker.io/library/alpine")).unwrap();
