@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{completion, pin, verify};
+use super::{completion, inspect, pin, status, verify};
 
 /// The command line of `trustgate`.
 #[derive(Debug, Parser)]
@@ -44,6 +44,12 @@ pub(super) enum Command {
     /// Write signed digests into Dockerfiles
     #[command(long_about = pin::ABOUT, after_long_help = pin::EXAMPLES)]
     Pin(pin::Arguments),
+    /// Print what is signed in repositories, by whom, and until when
+    #[command(long_about = inspect::ABOUT, after_long_help = inspect::EXAMPLES)]
+    Inspect(inspect::Arguments),
+    /// Print how long the trust data known here is valid, and who can sign it
+    #[command(long_about = status::ABOUT, after_long_help = status::EXAMPLES)]
+    Status(status::Arguments),
     /// Print a shell completion script
     #[command(after_long_help = completion::EXAMPLES)]
     Completion(completion::Arguments),

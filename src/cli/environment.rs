@@ -26,6 +26,12 @@ pub struct Environment {
     pub content_trust: Option<String>,
     /// `$DOCKER_CONTENT_TRUST_SERVER`.
     pub content_trust_server: Option<String>,
+    /// What says where docker's engine is, as docker's own command reads it.
+    pub engine: EngineVariables,
+    /// `$PATH`: where docker's command is looked for.
+    pub search_path: OsString,
+    /// `$TRUSTGATE_FRONTEND`: the frontend that `build` puts before the Dockerfile's own.
+    pub frontend: Option<String>,
     /// `$TRUSTGATE_POLICY`: policy files, separated as in `$PATH`.
     pub policy: Option<OsString>,
     /// The policy of this machine, which nothing a user says can loosen.
@@ -59,6 +65,15 @@ impl Environment {
             config_home: path("XDG_CONFIG_HOME"),
             content_trust: text("DOCKER_CONTENT_TRUST"),
             content_trust_server: text("DOCKER_CONTENT_TRUST_SERVER"),
+            engine: EngineVariables {
+                host: text("DOCKER_HOST"),
+                context: text("DOCKER_CONTEXT"),
+                certificate_path: path("DOCKER_CERT_PATH"),
+                tls_verify: variable("DOCKER_TLS_VERIFY").is_some(),
+                api_version: text("DOCKER_API_VERSION"),
+            },
+            search_path: std::env::var_os("PATH").unwrap_or_default(),
+            frontend: text("TRUSTGATE_FRONTEND"),
             policy: variable("TRUSTGATE_POLICY"),
             system_policy: PathBuf::from(SYSTEM_POLICY),
             certificate_file: path("SSL_CERT_FILE"),
@@ -70,6 +85,21 @@ impl Environment {
             clock,
         }
     }
+}
+
+/// Docker's variables that say where its engine is.
+#[derive(Clone, Debug, Default)]
+pub struct EngineVariables {
+    /// `$DOCKER_HOST`.
+    pub host: Option<String>,
+    /// `$DOCKER_CONTEXT`.
+    pub context: Option<String>,
+    /// `$DOCKER_CERT_PATH`.
+    pub certificate_path: Option<PathBuf>,
+    /// Whether `$DOCKER_TLS_VERIFY` is set to anything.
+    pub tls_verify: bool,
+    /// `$DOCKER_API_VERSION`.
+    pub api_version: Option<String>,
 }
 
 /// What the usual variables say about color; `--color` overrides it.

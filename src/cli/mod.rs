@@ -8,12 +8,15 @@ mod arguments;
 mod completion;
 mod environment;
 mod exit;
+mod inspect;
 mod message;
+mod names;
 mod output;
 mod pin;
 mod progress;
 mod settings;
 mod signing;
+mod status;
 mod verify;
 
 use std::ffi::OsString;
@@ -22,7 +25,7 @@ use clap::Parser as _;
 
 use crate::text::visible;
 use arguments::{Arguments, ColorChoice, Command};
-pub use environment::{Clock, ColorWish, Environment};
+pub use environment::{Clock, ColorWish, EngineVariables, Environment};
 pub use exit::Exit;
 use exit::Failure;
 use output::{Output, Styles};
@@ -50,6 +53,14 @@ fn dispatch(arguments: Arguments, environment: &Environment, output: &mut Output
     let settings = |global| Settings::new(global, environment);
     match arguments.command {
         Command::Completion(command) => completion::run(&command, output),
+        Command::Inspect(command) => {
+            let settings = settings(&arguments.global)?;
+            block_on(inspect::run(&command, &settings, output))
+        }
+        Command::Status(command) => {
+            let settings = settings(&arguments.global)?;
+            block_on(status::run(&command, &settings, output))
+        }
         Command::Pin(command) => {
             let settings = settings(&arguments.global)?;
             block_on(pin::run(&command, &settings, output))

@@ -6,6 +6,8 @@
 
 use std::io::{self, Write};
 
+use clap::ValueEnum;
+
 use super::arguments::ColorChoice;
 use super::environment::{ColorWish, Environment};
 use super::exit::Failure;
@@ -30,6 +32,16 @@ pub(super) enum Manner {
     Plain,
     /// These, and what is being waited for.
     Lively,
+}
+
+/// `--output` of commands whose result is one text or one JSON document.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// Lines for people, as docker prints them
+    #[default]
+    Text,
+    /// One JSON document
+    Json,
 }
 
 /// The shape of the last message, which decides about the space before the next.
@@ -127,6 +139,17 @@ impl Output {
             .map_err(|error| Failure::unknown(format!("can't write the result as JSON: {error}")))?;
         text.push('\n');
         self.data(text.as_bytes())
+    }
+
+    /// Writes a JSON document with the indentation of docker's own.
+    pub(super) fn json_like_docker(&mut self, document: &impl serde::Serialize) -> Result<(), Failure> {
+        let unwritable = |error| Failure::unknown(format!("can't write the result as JSON: {error}"));
+        let mut text = Vec::new();
+        let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+        let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatter);
+        document.serialize(&mut serializer).map_err(unwritable)?;
+        text.push(b'\n');
+        self.data(&text)
     }
 
     /// Tells a person something that they must know: an error, a refusal. Messages of several

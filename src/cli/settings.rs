@@ -3,15 +3,16 @@
 //! The precedence is decided here and nowhere else. Nothing is fetched, and the HTTP
 //! client is made only when a command asks for it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use url::Url;
 
 use super::arguments::GlobalArguments;
-use super::environment::{Clock, Environment};
+use super::environment::{Clock, EngineVariables, Environment};
 use super::exit::Failure;
+use crate::docker::EngineOptions;
 use crate::gate::{Gate, TrustSwitch};
 use crate::http::{HttpClient, HttpOptions};
 use crate::keys::PassphraseVariables;
@@ -30,6 +31,10 @@ pub(super) struct Settings {
     server: Option<String>,
     certificate_file: Option<PathBuf>,
     passphrases: PassphraseVariables,
+    engine: EngineVariables,
+    search_path: OsString,
+    frontend: Option<String>,
+    quiet: bool,
     clock: Clock,
 }
 
@@ -69,6 +74,10 @@ impl Settings {
             server,
             certificate_file: environment.certificate_file.clone(),
             passphrases: environment.passphrases.clone(),
+            engine: environment.engine.clone(),
+            search_path: environment.search_path.clone(),
+            frontend: environment.frontend.clone(),
+            quiet: arguments.quiet,
             clock: Arc::clone(&environment.clock),
         })
     }
@@ -99,6 +108,11 @@ impl Settings {
         Ok(gate.with_now((self.clock)()))
     }
 
+    /// The policies, with nothing that a command demands besides.
+    pub(super) fn policies(&self) -> Result<PolicySet, Failure> {
+        PolicySet::new(self.policies.clone()).map_err(|error| policy_failure(&error))
+    }
+
     fn policy_set(&self, demands: Demands) -> Result<PolicySet, Failure> {
         let mut layers = self.policies.clone();
         if self.require_fresh || demands.signed_digests {
@@ -110,14 +124,62 @@ impl Settings {
         PolicySet::new(layers).map_err(|error| policy_failure(&error))
     }
 
-    fn trust_source(&self, demands: Demands) -> Result<Arc<dyn TrustSource>, Failure> {
+    /// A client with docker's credentials and certificates.
+    pub(super) fn http(&self) -> Result<HttpClient, Failure> {
         let options = HttpOptions {
             config_dir: self.config.clone(),
             tls_dirs: vec![PathBuf::from(SYSTEM_TLS)],
             certificate_file: self.certificate_file.clone(),
             ..HttpOptions::new()
         };
-        let http = HttpClient::new(options).map_err(|error| Failure::unknown(error.to_string()))?;
+        HttpClient::new(options).map_err(|error| Failure::unknown(error.to_string()))
+    }
+
+    /// What says where docker's engine is.
+    pub(super) fn engine_options(&self) -> EngineOptions {
+        EngineOptions {
+            host: self.engine.host.clone(),
+            context: self.engine.context.clone(),
+            config_dir: self.config.clone(),
+            certificate_path: self.engine.certificate_path.clone(),
+            tls_verify: self.engine.tls_verify,
+            api_version: self.engine.api_version.clone(),
+            search_path: Some(self.search_path.clone()),
+        }
+    }
+
+    /// Where programs are looked for.
+    pub(super) fn search_path(&self) -> &OsStr {
+        &self.search_path
+    }
+
+    /// The frontend that `build` puts before the Dockerfile's own.
+    pub(super) fn frontend(&self) -> Option<&str> {
+        self.frontend.as_deref()
+    }
+
+    /// `--server`, else `$DOCKER_CONTENT_TRUST_SERVER`.
+    pub(super) fn server(&self) -> Option<&str> {
+        self.server.as_deref()
+    }
+
+    /// Whether cached trust data is refused.
+    pub(super) fn requires_fresh(&self) -> bool {
+        self.require_fresh
+    }
+
+    /// `--quiet`.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Tells the time.
+    pub(super) fn clock(&self) -> Clock {
+        Arc::clone(&self.clock)
+    }
+
+    fn trust_source(&self, demands: Demands) -> Result<Arc<dyn TrustSource>, Failure> {
+        let http = self.http()?;
         let cache = self.trust_folder.clone().map(Cache::new);
         let reader = TrustReader::new(http, cache, Arc::clone(&self.clock))
             .with_server(self.server.clone())
@@ -247,6 +309,9 @@ mod tests {
                 certificate_file: None,
                 color: ColorWish::Never,
                 passphrases: PassphraseVariables::default(),
+                engine: EngineVariables::default(),
+                search_path: OsString::new(),
+                frontend: None,
                 stdout_is_terminal: false,
                 stderr_is_terminal: false,
                 clock: Arc::new(|| jiff::Timestamp::UNIX_EPOCH),

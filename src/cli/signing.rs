@@ -1,23 +1,30 @@
-//! What every command that signs needs: the key files, and the passphrases that open them.
+//! What every command that signs needs: key files, passphrases, and the publisher that uses both.
 //!
 //! A passphrase comes from the options that name a file or a file descriptor, else from docker's and
 //! notary's variables, else from a person at a terminal; never from the command line, which everybody
 //! on the machine can read. What is signed, and with which keys, is decided in `trust`.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, Read as _};
+use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 
 use super::exit::Failure;
-use super::output::Output;
+use super::output::{Format, Output};
 use super::settings::Settings;
+use crate::image::Gun;
 use crate::keys::{
     CachedPassphrases, ChainedPassphrases, EnvironmentPassphrases, GivenPassphrase, KeyError, KeyStore,
     Passphrase, PassphraseRequest, PassphraseSource, ProcessTerminal, Prompt, Wording,
 };
+use crate::policy::{PolicySet, Terms};
+use crate::text::visible;
+use crate::trust::publish::{Event, PublishError, Publisher};
+use crate::trust::{Cache, RepositoryTerms};
+use crate::tuf::RootPins;
 
 /// Where passphrases come from, on every command that opens or makes keys.
 #[derive(Clone, Debug, Default, Args)]
@@ -76,6 +83,126 @@ pub(super) fn key_store(settings: &Settings) -> Result<KeyStore, Failure> {
         Failure::usage("there is no folder for keys: no home directory is known")
             .help("set $HOME or $DOCKER_CONFIG, or name the folder with --trust-dir")
     })
+}
+
+/// A publisher of this repository: its server, and the roots that may stand behind it, are the policy's.
+///
+/// `tell` gets each event; [`tell`] is what most commands want.
+pub(super) fn publisher(
+    settings: &Settings,
+    gun: &Gun,
+    tell: impl Fn(Event) + Send + Sync + 'static,
+) -> Result<Publisher, Failure> {
+    let terms = terms(&settings.policies()?, gun)?;
+    let server = terms.server.map(|url| url.to_string()).or_else(|| settings.server().map(str::to_owned));
+    let keys = key_store(settings)?;
+    let folder = settings.trust_folder().map(|folder| Cache::new(folder.to_owned()));
+    let cache = folder.ok_or_else(|| Failure::usage("there is no folder for trust data"))?;
+    let pins = terms.pins;
+    Ok(Publisher::new(settings.http()?, cache, keys, settings.clock())
+        .with_server(server)
+        .with_pins(Arc::new(move |_| pins.clone()))
+        .with_events(Arc::new(tell)))
+}
+
+/// What the policy says about the server and the root of a repository that is published to.
+///
+/// Several policies that must each be met by a look-up of their own have the first one's word here: who
+/// reads is still held to all of them. A policy that pins no root does not keep a publisher out, whose own
+/// keys the root must name before anything can be signed.
+fn terms(policies: &PolicySet, gun: &Gun) -> Result<RepositoryTerms, Failure> {
+    let rule = policies.terms(gun).map_err(|error| Failure::refused(error.to_string()).help(error.help()))?;
+    let Terms::AllOf(all) = rule.terms else { return Ok(RepositoryTerms::docker()) };
+    let pinned = all.iter().find(|terms| terms.pins != RootPins::TrustOnFirstUse);
+    Ok(pinned.or(all.first()).cloned().unwrap_or_else(RepositoryTerms::docker))
+}
+
+/// Tells a person what happens while something is published; what docker tells, where docker tells it.
+pub(super) fn tell(manner: Telling) -> impl Fn(Event) + Send + Sync + 'static {
+    move |event| {
+        let Some((stream, line)) = told(&event) else { return };
+        // Nobody is left to tell where a stream is gone; what is published is published.
+        let _ = match (stream, manner) {
+            (Stream::Data, Telling::AsDocker) => writeln!(io::stdout(), "{line}"),
+            (Stream::Data, Telling::TalkOnly) | (Stream::Talk, Telling::AsDocker | Telling::TalkOnly) => {
+                writeln!(io::stderr(), "{line}")
+            }
+            (_, Telling::Nothing) => Ok(()),
+        };
+    }
+}
+
+/// Where what happens is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Telling {
+    /// Docker's own lines on standard output, warnings on standard error.
+    AsDocker,
+    /// All on standard error: standard output is JSON.
+    TalkOnly,
+    /// Nowhere.
+    Nothing,
+}
+
+impl Telling {
+    /// How a command tells whose result has this form.
+    pub(super) fn of(format: Format, settings: &Settings) -> Self {
+        match (settings.is_quiet(), format) {
+            (true, _) => Self::Nothing,
+            (false, Format::Json) => Self::TalkOnly,
+            (false, Format::Text) => Self::AsDocker,
+        }
+    }
+}
+
+enum Stream {
+    Data,
+    Talk,
+}
+
+fn told(event: &Event) -> Option<(Stream, String)> {
+    let talk = |text: String| Some((Stream::Talk, text));
+    match event {
+        Event::Initialized { gun } => Some((Stream::Data, format!("Finished initializing \"{gun}\""))),
+        Event::NearExpiry { role, expires, reason } => talk(format!(
+            "warning: `{role}` expires on {}, and was not signed again: {}",
+            expires.strftime("%Y-%m-%d"),
+            visible(reason)
+        )),
+        Event::NeedsSigning { role, key_ids } => {
+            let ids: Vec<String> = key_ids.iter().map(|id| format!("{:.7}", id.as_str())).collect();
+            talk(format!("warning: `{role}` must be signed anew, with one of the keys {}", ids.join(", ")))
+        }
+        Event::Conflict { attempt } => talk(format!(
+            "Another publisher was faster; trying again (attempt {})",
+            attempt.saturating_add(1)
+        )),
+        Event::Retrying { reason } => talk(format!("The trust server is asked again: {}", visible(reason))),
+        Event::AnswerLost => talk(
+            "The trust server's answer was lost; what it has was read again, and is what was signed"
+                .to_owned(),
+        ),
+        Event::NotCached { reason } => {
+            talk(format!("warning: the new trust data is not in the cache: {}", visible(reason)))
+        }
+        Event::KeyRemoved { role, key_id } => {
+            talk(format!("Removed the {role} key {:.7}, which no role needs any more", key_id.as_str()))
+        }
+        _ => None,
+    }
+}
+
+/// An error of publishing as the end of a command.
+pub(super) fn publish_failure(error: &PublishError) -> Failure {
+    if let PublishError::Key(error) = error {
+        return key_failure(error);
+    }
+    let message = error.to_string();
+    let failure = match error.exit() {
+        1 => Failure::refused(message),
+        2 => Failure::usage(message),
+        _ => Failure::unknown(message),
+    };
+    error.help().into_iter().fold(failure, Failure::help)
 }
 
 /// An error of keys or passphrases as the end of a command.
