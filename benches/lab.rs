@@ -17,6 +17,8 @@ pub(crate) struct Lab {
     pub(crate) trust_server: SocketAddr,
     /// The certificate authority that signed the trust server's certificate.
     pub(crate) authority: PathBuf,
+    /// The lab's engine, as `DOCKER_HOST` names it.
+    pub(crate) docker_host: String,
     /// A static busybox.
     pub(crate) busybox: PathBuf,
     /// Debian 12's `notary`.
@@ -33,6 +35,7 @@ impl Lab {
             registry: variable("LAB_REGISTRY")?,
             trust_server: variable("LAB_TRUST_HOST")?.parse()?,
             authority: variable("LAB_TRUST_CA")?.into(),
+            docker_host: variable("LAB_DOCKER_HOST")?,
             busybox: variable("LAB_BUSYBOX")?.into(),
             notary: variable("LAB_NOTARY")?.into(),
             programs: variable("TRUSTGATE_RELEASE")?.into(),
@@ -64,9 +67,7 @@ impl Lab {
     pub(crate) fn notary(&self, server: &str, trust: &Path) -> Command {
         let mut command = Command::new(&self.notary);
         command.args(["--server", server, "--tlscacert"]).arg(&self.authority).arg("--trustDir").arg(trust);
-        for role in ["ROOT", "TARGETS", "SNAPSHOT", "DELEGATION"] {
-            command.env(format!("NOTARY_{role}_PASSPHRASE"), "a passphrase for measuring");
-        }
+        with_passphrases(&mut command);
         command
     }
 
@@ -79,10 +80,15 @@ impl Lab {
         Ok(folder)
     }
 
+    /// The trust folder with the keys of all that `notary` published here.
+    pub(crate) fn publisher(&self) -> PathBuf {
+        self.folder.join("bench/publisher")
+    }
+
     /// Signs one tag with the real `notary` in a new repository of the lab's trust server.
     pub(crate) fn publish(&self, repository: &str, tag: &str, digest_hex: &str) -> anyhow::Result<()> {
         let server = format!("https://{}", self.trust_server);
-        let trust = self.folder.join("bench/publisher");
+        let trust = self.publisher();
         run(self.notary(&server, &trust).args(["init", "--publish", repository]))?;
         run(self.notary(&server, &trust).args([
             "addhash",
@@ -93,6 +99,16 @@ impl Lab {
             "--sha256",
             digest_hex,
         ]))
+    }
+}
+
+/// Passphrases as notary, docker and trustgate take them from the environment.
+pub(crate) fn with_passphrases(command: &mut Command) {
+    for role in ["ROOT", "TARGETS", "SNAPSHOT", "DELEGATION"] {
+        command.env(format!("NOTARY_{role}_PASSPHRASE"), PASSPHRASE);
+    }
+    for role in ["ROOT", "REPOSITORY"] {
+        command.env(format!("DOCKER_CONTENT_TRUST_{role}_PASSPHRASE"), PASSPHRASE);
     }
 }
 
@@ -120,3 +136,6 @@ pub(crate) fn forget(folder: &Path) -> anyhow::Result<()> {
 fn variable(name: &str) -> anyhow::Result<String> {
     std::env::var(name).with_context(|| format!("{name} is not set; run this by `make bench`"))
 }
+
+/// The lab is gone after the run, and its keys with it.
+const PASSPHRASE: &str = "a passphrase for measuring";

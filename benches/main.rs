@@ -7,6 +7,7 @@ mod measure;
 mod pin;
 mod reading;
 mod report;
+mod sign;
 mod verify;
 
 fn main() -> anyhow::Result<()> {
@@ -23,6 +24,23 @@ fn main() -> anyhow::Result<()> {
             "One tag of many",
             "`trustgate verify` of one tag beside `notary lookup`. Aims: a twentieth of its time at 100,000 tags, 40 MiB.",
             verify::measure(&lab)?,
+        ),
+        (
+            "Pushing a tag again",
+            "`trustgate push` of a tag that exists, beside `docker push`, with content trust and without. Aim: half of the\n\
+             time that docker adds.",
+            sign::push(&lab)?,
+        ),
+        (
+            "Inspecting a tag",
+            "`trustgate inspect` beside `docker trust inspect` and `notary lookup`, with warm caches. Aim: a third.",
+            sign::inspect(&lab)?,
+        ),
+        (
+            "Signing one more tag",
+            "`trustgate sign` in repositories of many tags, beside `notary addhash -p`. Aims: linear, 1 s and 150 MiB at\n\
+             100,000 tags.",
+            sign::one_of_many(&lab)?,
         ),
         (
             "A cached build",

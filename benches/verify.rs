@@ -73,8 +73,8 @@ pub(crate) fn measure(lab: &Lab) -> anyhow::Result<String> {
 }
 
 /// Signs many tags at once, by writing the changes that `notary add` would have left and publishing them.
-fn publish(lab: &Lab, server: &str, repository: &str, tags: u32) -> anyhow::Result<()> {
-    let trust = lab.folder.join("bench/publisher");
+pub(crate) fn publish(lab: &Lab, server: &str, repository: &str, tags: u32) -> anyhow::Result<()> {
+    let trust = lab.publisher();
     run(lab.notary(server, &trust).args(["init", "--publish", repository]))?;
     let changes = trust.join("tuf").join(repository).join("changelist");
     fs::create_dir_all(&changes)?;

@@ -1,0 +1,228 @@
+//! Signing: pushes, signatures in large repositories, and `inspect`, each beside docker's and notary's.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::ensure;
+
+use crate::lab::{Lab, run, with_passphrases};
+use crate::measure::{Figures, Subject, in_turns};
+use crate::report::{milliseconds, ratio};
+use crate::verify;
+
+const ROUNDS: usize = 9;
+const TAGS: [u32; 3] = [1_000, 10_000, 100_000];
+
+/// A tag that exists, pushed again: with content trust and without, by docker and by trustgate.
+pub(crate) fn push(lab: &Lab) -> anyhow::Result<String> {
+    let ours = format!("{}/bench/push-ours:1", lab.registry);
+    let theirs = format!("{}/bench/push-theirs:1", lab.registry);
+    import(lab, &ours)?;
+    import(lab, &theirs)?;
+    let our_config = lab.configuration("push-ours", lab.trust_server)?;
+    let their_config = lab.configuration("push-theirs", lab.trust_server)?;
+    let server = format!("https://{}", lab.trust_server);
+    let subject = |name: &'static str, docker: bool, trust: &'static str| {
+        let (ours, theirs, server) = (&ours, &theirs, &server);
+        let (our_config, their_config) = (&our_config, &their_config);
+        Subject {
+            name,
+            command: Box::new(move || {
+                let mut command = if docker {
+                    let mut command = lab.docker(their_config);
+                    command.args(["push", theirs]);
+                    command
+                } else {
+                    let mut command = trustgate(lab, our_config);
+                    command.args(["push", ours]);
+                    command
+                };
+                command.env("DOCKER_CONTENT_TRUST_SERVER", server).env("DOCKER_CONTENT_TRUST", trust);
+                with_passphrases(&mut command);
+                command
+            }),
+            prepare: Box::new(|| Ok(())),
+        }
+    };
+    let figures = in_turns(
+        &[
+            subject("trustgate push", false, "1"),
+            subject("trustgate push, trust off", false, "0"),
+            subject("docker push", true, "1"),
+            subject("docker push, trust off", true, "0"),
+        ],
+        ROUNDS,
+    )?;
+    let [mine, mine_off, docker, docker_off] = figures.as_slice() else {
+        anyhow::bail!("four subjects, four figures")
+    };
+    let mut text = String::from(
+        "| program | with content trust | without | added | peak memory |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for (name, on, off) in [("`trustgate push`", mine, mine_off), ("`docker push`", docker, docker_off)] {
+        writeln!(
+            text,
+            "| {name} | {} | {} | {} | {} MiB |",
+            milliseconds(on.median()),
+            milliseconds(off.median()),
+            milliseconds(added(on, off)),
+            on.peak_kib / 1024,
+        )?;
+    }
+    let share = added(mine, mine_off).as_secs_f64() / added(docker, docker_off).as_secs_f64();
+    writeln!(text, "\nAdded time, ours over docker's: {}.", ratio(share))?;
+    Ok(text)
+}
+
+/// What is known of one tag, from a warm cache.
+pub(crate) fn inspect(lab: &Lab) -> anyhow::Result<String> {
+    let repository = format!("{}/bench/inspected", lab.registry);
+    lab.publish(&repository, "1", &format!("{:064x}", 1))?;
+    let ours = lab.configuration("inspect-ours", lab.trust_server)?;
+    let theirs = lab.configuration("inspect-theirs", lab.trust_server)?;
+    let server = format!("https://{}", lab.trust_server);
+    let name = format!("{repository}:1");
+    let figures = in_turns(
+        &[
+            Subject {
+                name: "trustgate inspect",
+                command: Box::new(|| {
+                    let mut command = trustgate(lab, &ours);
+                    command.args(["inspect", &name]).env("DOCKER_CONTENT_TRUST_SERVER", &server);
+                    command
+                }),
+                prepare: Box::new(|| Ok(())),
+            },
+            Subject {
+                name: "docker trust inspect",
+                command: Box::new(|| {
+                    let mut command = lab.docker(&theirs);
+                    command.args(["trust", "inspect", &name]).env("DOCKER_CONTENT_TRUST_SERVER", &server);
+                    command
+                }),
+                prepare: Box::new(|| Ok(())),
+            },
+            Subject {
+                name: "notary lookup",
+                command: Box::new(|| {
+                    let mut command = lab.notary(&server, &theirs.join("notary"));
+                    command.args(["lookup", &repository, "1"]);
+                    command
+                }),
+                prepare: Box::new(|| Ok(())),
+            },
+        ],
+        ROUNDS,
+    )?;
+    let [mine, others @ ..] = figures.as_slice() else { anyhow::bail!("three subjects, three figures") };
+    let mut text = format!(
+        "| program | time | peak memory | ratio |\n| --- | --- | --- | --- |\n\
+         | `trustgate inspect` | {} | {} MiB | |\n",
+        milliseconds(mine.median()),
+        mine.peak_kib / 1024,
+    );
+    for (name, other) in ["`docker trust inspect`", "`notary lookup`"].iter().zip(others) {
+        writeln!(
+            text,
+            "| {name} | {} | {} MiB | {} |",
+            milliseconds(other.median()),
+            other.peak_kib / 1024,
+            ratio(mine.ratio_to(other)),
+        )?;
+    }
+    Ok(text)
+}
+
+/// One more signature in repositories that have many already.
+pub(crate) fn one_of_many(lab: &Lab) -> anyhow::Result<String> {
+    let server = format!("https://{}", lab.trust_server);
+    let config = lab.configuration("sign", lab.trust_server)?;
+    let trust = lab.publisher();
+    let mut text = String::from(
+        "| tags | `trustgate sign` | peak memory | `notary addhash -p` | peak memory | ratio |\n\
+         | --- | --- | --- | --- | --- | --- |\n",
+    );
+    for tags in TAGS {
+        let repository = format!("{}/bench/sign{tags}", lab.registry);
+        verify::publish(lab, &server, &repository, tags)?;
+        let name = format!("{repository}:more");
+        import(lab, &name)?;
+        let mut push = lab.docker(&config);
+        run(push.args(["push", &name]).env("DOCKER_CONTENT_TRUST", "0"))?;
+        let digest = digest(lab, &config, &name)?;
+        let figures = in_turns(
+            &[
+                Subject {
+                    name: "trustgate sign",
+                    command: Box::new(|| {
+                        let mut command = trustgate(lab, &config);
+                        command.arg("--trust-dir").arg(&trust).args(["sign", &format!("{name}@{digest}")]);
+                        command.env("DOCKER_CONTENT_TRUST_SERVER", &server);
+                        with_passphrases(&mut command);
+                        command
+                    }),
+                    prepare: Box::new(|| Ok(())),
+                },
+                Subject {
+                    name: "notary addhash",
+                    command: Box::new(|| {
+                        let mut command = lab.notary(&server, &trust);
+                        let hex = digest.trim_start_matches("sha256:");
+                        command.args(["addhash", "-p", &repository, "other", "528", "--sha256", hex]);
+                        command
+                    }),
+                    prepare: Box::new(|| Ok(())),
+                },
+            ],
+            ROUNDS,
+        )?;
+        let [mine, notary] = figures.as_slice() else { anyhow::bail!("two subjects, two figures") };
+        writeln!(
+            text,
+            "| {tags} | {} | {} MiB | {} | {} MiB | {} |",
+            milliseconds(mine.median()),
+            mine.peak_kib / 1024,
+            milliseconds(notary.median()),
+            notary.peak_kib / 1024,
+            ratio(mine.ratio_to(notary)),
+        )?;
+    }
+    Ok(text)
+}
+
+fn added(with: &Figures, without: &Figures) -> Duration {
+    with.median().saturating_sub(without.median())
+}
+
+/// `trustgate` with this configuration folder, on the lab's engine.
+fn trustgate(lab: &Lab, config: &Path) -> Command {
+    let mut command = lab.program("trustgate");
+    command.arg("--config").arg(config).env("DOCKER_HOST", &lab.docker_host);
+    command
+}
+
+/// An image of one file under this name, in the lab's engine.
+fn import(lab: &Lab, name: &str) -> anyhow::Result<()> {
+    let folder: PathBuf = lab.folder.join("bench/image");
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("hello"), name)?;
+    let archive = lab.folder.join("bench/image.tar");
+    run(Command::new("tar").arg("-C").arg(&folder).arg("-cf").arg(&archive).arg("hello"))?;
+    let config = lab.configuration("import", lab.trust_server)?;
+    run(lab.docker(&config).arg("import").arg(&archive).arg(name))
+}
+
+/// The digest under which the registry keeps what was pushed.
+fn digest(lab: &Lab, config: &Path, name: &str) -> anyhow::Result<String> {
+    let output = lab
+        .docker(config)
+        .args(["image", "inspect", "--format", "{{index .RepoDigests 0}}", name])
+        .output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let digest = text.trim().split_once('@').map(|(_, digest)| digest.to_owned()).unwrap_or_default();
+    ensure!(digest.starts_with("sha256:"), "docker names no digest for {name}: {text}");
+    Ok(digest)
+}
