@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod authorities;
 mod fixtures;
 mod gate_stories;
 mod harmless;
