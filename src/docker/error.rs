@@ -35,7 +35,7 @@ pub enum EngineError {
         reason: String,
     },
     /// The engine did nothing for too long.
-    #[error("the docker engine at `{address}` did not answer within {seconds} seconds")]
+    #[error("the docker engine at `{address}` was silent for {seconds} seconds")]
     Timeout {
         /// Where.
         address: String,
@@ -76,6 +76,36 @@ impl EngineError {
     /// What can be done about it.
     #[must_use]
     pub fn help(&self) -> Option<String> {
-        todo!()
+        let help = match self {
+            Self::Connect { .. } => {
+                "start the engine, or name another one: DOCKER_HOST=…, or docker context use NAME"
+            }
+            Self::Permission { .. } => {
+                "add yourself to the group that owns the socket (usually `docker`) and log in again, or use sudo"
+            }
+            Self::Closed { .. } => {
+                "see the engine's log; what was pushed so far stays in the registry, unsigned"
+            }
+            Self::NoImage { .. } => "build or pull it first; docker image ls lists what the engine has",
+            Self::Configuration { .. } => "docker context ls lists the engines that docker knows",
+            Self::Refused { message, .. } => return refusal_help(message),
+            Self::Timeout { .. } | Self::Protocol { .. } | Self::Output { .. } => return None,
+        };
+        Some(help.to_owned())
+    }
+}
+
+/// What engines say of registries is text only; these words have not changed since docker 1.10.
+fn refusal_help(message: &str) -> Option<String> {
+    let message = message.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if says(&["toomanyrequests", "too many requests", "rate limit"]) {
+        Some("wait, or docker login: registries let accounts do more".to_owned())
+    } else if says(&["unauthorized", "denied", "authentication required", "no basic auth credentials"]) {
+        Some("docker login, with an account that may do this".to_owned())
+    } else if says(&["server gave http response to https client"]) {
+        Some("the registry has no TLS: list it in the engine's insecure-registries".to_owned())
+    } else {
+        None
     }
 }

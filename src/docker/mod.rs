@@ -7,12 +7,15 @@
 
 pub mod arguments;
 mod command;
+mod connection;
 mod endpoint;
 mod engine;
 mod error;
 mod image;
 mod message;
 mod progress;
+#[cfg(test)]
+mod tests;
 
 pub use command::{CommandError, DockerCommand};
 pub use endpoint::{Endpoint, EngineOptions};
