@@ -87,6 +87,44 @@ pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), KeyError> {
     sync_folder(folder)
 }
 
+/// The same beside anything else: what is there already is an error, unless it may be replaced.
+pub(super) fn write_export(path: &Path, content: &[u8], existing: Existing) -> Result<(), KeyError> {
+    let failed = |it| KeyError::io(path, it);
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if path.is_dir() {
+        return Err(not_a_file(path, "a folder"));
+    }
+    let mut file = tempfile::Builder::new()
+        .prefix(TEMPORARY)
+        .tempfile_in(folder)
+        .map_err(|it| KeyError::io(folder, it))?;
+    file.write_all(content).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    let moved = match existing {
+        Existing::Replaced => file.persist(path),
+        Existing::Kept => file.persist_noclobber(path),
+    };
+    match moved {
+        Ok(_) => sync_folder(folder),
+        Err(it) if it.error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(KeyError::Exists { path: path.to_owned() })
+        }
+        Err(it) => Err(failed(it.error)),
+    }
+}
+
+/// What becomes of a file that is where another is to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// It stays, and the new one is not written.
+    Kept,
+    /// The new one takes its place.
+    Replaced,
+}
+
 /// Makes a folder that only its owner can enter, and those above it.
 pub(super) fn create_folder(folder: &Path) -> Result<(), KeyError> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|it| KeyError::io(folder, it))

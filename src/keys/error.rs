@@ -26,6 +26,12 @@ pub enum KeyError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file that is not to be replaced is there already.
+    #[error("`{}` exists already", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// The person at the terminal gave up.
     #[error("interrupted while asking for a passphrase")]
     Interrupted,

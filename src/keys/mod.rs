@@ -16,6 +16,7 @@ mod passphrase;
 mod pkcs8;
 mod private;
 mod prompt;
+mod public;
 mod scan;
 mod sources;
 mod store;
@@ -24,12 +25,14 @@ mod tests;
 mod transfer;
 mod tty;
 
+pub use disk::Existing;
 pub use error::KeyError;
 pub use file::KeyRole;
 pub use migrate::Migration;
 pub use passphrase::{Passphrase, PassphraseRequest, PassphraseSource};
 pub use private::PrivateKey;
 pub use prompt::{Prompt, Terminal, Wording};
+pub use public::read_public_keys;
 pub use sources::{
     CachedPassphrases, ChainedPassphrases, EnvironmentPassphrases, GivenPassphrase, PassphraseVariables,
 };

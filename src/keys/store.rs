@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use super::disk;
 use super::encryption::ROUNDS;
 use super::file::{EXTENSION, KeyFile, key_text, public_text};
@@ -120,6 +122,18 @@ impl KeyStore {
         }
         let passphrase = new_passphrase(key.id(), role, gun, passphrases)?;
         self.store(key, role, gun, &passphrase)
+    }
+
+    /// The text of a key's file under a new passphrase, to be kept elsewhere.
+    pub fn sealed_text(
+        &self,
+        key: &PrivateKey,
+        role: &KeyRole,
+        gun: Option<&Gun>,
+        passphrases: &mut dyn PassphraseSource,
+    ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let passphrase = new_passphrase(key.id(), role, gun, passphrases)?;
+        key_text(key, role, gun, &passphrase, self.rounds)
     }
 
     /// Removes a key for good. Returns whether there was one.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::disk::{self, Links};
+use super::disk::{self, Existing, Links};
 use super::file::{KeyFile, PATH};
 use super::store::unlock;
 use super::{KeyError, KeyRole, KeyStore, PassphraseRequest, PassphraseSource, PrivateKey};
@@ -27,6 +27,8 @@ pub enum Export<'a> {
 pub struct ImportAs {
     /// Its role; this goes before what the text says.
     pub role: Option<KeyRole>,
+    /// Its role where neither `role` nor the text says one; without this it is `delegation`.
+    pub otherwise: Option<KeyRole>,
     /// Its repository.
     pub gun: Option<Gun>,
 }
@@ -69,6 +71,11 @@ impl KeyStore {
             out.extend_from_slice(text);
         }
         Ok(out)
+    }
+
+    /// Writes an export, or a public key, to a file that only its owner can read.
+    pub fn write_export(path: &Path, content: &[u8], existing: Existing) -> Result<(), KeyError> {
+        disk::write_export(path, content, existing)
     }
 
     /// The content of a file to import, which nobody but its owner may read.
@@ -122,7 +129,10 @@ impl KeyStore {
         file.check()?;
         let role = match &options.role {
             Some(role) => role.clone(),
-            None => file.role()?.unwrap_or_else(KeyRole::delegation),
+            None => {
+                let otherwise = || options.otherwise.clone().unwrap_or_else(KeyRole::delegation);
+                file.role()?.unwrap_or_else(otherwise)
+            }
         };
         // Keys that belong to no repository carry none, whatever is asked for.
         let gun = if role.needs_gun() { file.gun()?.or_else(|| options.gun.clone()) } else { file.gun()? };

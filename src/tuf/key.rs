@@ -12,7 +12,7 @@ use x509_cert::der::{Decode as _, Reader as _, SliceReader};
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
 use super::canonical;
-use super::certificate::Bundle;
+use super::certificate::{Bundle, Certificate};
 use super::error::shown;
 use super::view::{Parsed, View};
 
@@ -156,6 +156,43 @@ impl PublicKey {
         Self { key_type, public, id, canonical_id }
     }
 
+    /// The key of a DER `SubjectPublicKeyInfo`: P-256, P-384, RSA or Ed25519; or why it is unusable.
+    pub fn from_key_info(key_info: &[u8]) -> Result<Self, String> {
+        let info = SubjectPublicKeyInfoRef::from_der(key_info)
+            .map_err(|it| format!("the key is not a DER public key: {it}"))?;
+        let key = match info.algorithm.oid {
+            EC_PUBLIC_KEY => Self::new(KeyType::Ecdsa, key_info.to_vec()),
+            RSA_ENCRYPTION => Self::new(KeyType::Rsa, key_info.to_vec()),
+            ED25519 => {
+                let bytes = info.subject_public_key.as_bytes().ok_or("the Ed25519 key is not whole bytes")?;
+                Self::new(KeyType::Ed25519, bytes.to_vec())
+            }
+            other => return Err(format!("keys of kind {other} are not supported")),
+        };
+        key.material().map(|_| key)
+    }
+
+    /// The key of a DER certificate that is valid at this time, as metadata carries it; or why it is unusable.
+    pub fn from_certificate(certificate: &[u8], now: jiff::Timestamp) -> Result<Self, String> {
+        let parsed = Certificate::parse(certificate.to_vec())?;
+        parsed.check_form()?;
+        let (from, until) = parsed.validity();
+        if now < from {
+            return Err(format!("the certificate is valid from {from} on"));
+        }
+        if until < now {
+            return Err(format!("the certificate expired at {until}"));
+        }
+        let wrapped = match Self::from_key_info(&parsed.key_info())?.key_type {
+            KeyType::Ecdsa => KeyType::EcdsaX509,
+            KeyType::Rsa => KeyType::RsaX509,
+            other => return Err(format!("metadata has no certificates around keys of type {other}")),
+        };
+        let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+        let text = pem::encode_config(&pem::Pem::new("CERTIFICATE", certificate), config);
+        Ok(Self::new(wrapped, text.into_bytes()))
+    }
+
     /// What kind of key it is.
     #[must_use]
     pub fn key_type(&self) -> &KeyType {
@@ -275,6 +312,7 @@ const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 /// Notary's minimum.
 const RSA_BITS: usize = 2048;
 
