@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{completion, inspect, pin, status, verify};
+use super::{completion, inspect, key, pin, status, verify};
 
 /// The command line of `trustgate`.
 #[derive(Debug, Parser)]
@@ -50,6 +50,8 @@ pub(super) enum Command {
     /// Print how long the trust data known here is valid, and who can sign it
     #[command(long_about = status::ABOUT, after_long_help = status::EXAMPLES)]
     Status(status::Arguments),
+    /// Make, load, list, back up and remove private keys
+    Key(key::Arguments),
     /// Print a shell completion script
     #[command(after_long_help = completion::EXAMPLES)]
     Completion(completion::Arguments),

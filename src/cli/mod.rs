@@ -8,13 +8,17 @@ mod arguments;
 mod completion;
 mod environment;
 mod exit;
+mod form;
 mod inspect;
+mod key;
 mod message;
 mod names;
 mod output;
 mod pin;
 mod progress;
+mod repo;
 mod settings;
+mod signer;
 mod signing;
 mod status;
 mod verify;
@@ -61,6 +65,7 @@ fn dispatch(arguments: Arguments, environment: &Environment, output: &mut Output
             let settings = settings(&arguments.global)?;
             block_on(status::run(&command, &settings, output))
         }
+        Command::Key(command) => key::run(&command, &settings(&arguments.global)?, output),
         Command::Pin(command) => {
             let settings = settings(&arguments.global)?;
             block_on(pin::run(&command, &settings, output))

@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -75,6 +75,23 @@ impl PassphraseArguments {
         sources.push(Box::new(Prompt::new(ProcessTerminal::find(), Wording::Offline)));
         Ok(CachedPassphrases::new(ChainedPassphrases::new(sources)))
     }
+}
+
+/// Where a passphrase that replaces another one comes from: a file, a descriptor, or a person.
+pub(super) fn new_passphrase_source(
+    file: Option<&Path>,
+    descriptor: Option<u32>,
+) -> Result<ChainedPassphrases, Failure> {
+    let given = match (file, descriptor) {
+        (Some(path), _) => Some(GivenPassphrase::from_file(path).map_err(|error| key_failure(&error))?),
+        (None, Some(number)) => Some(read_descriptor(number)?),
+        (None, None) => None,
+    };
+    let source: Box<dyn PassphraseSource + Send> = match given {
+        Some(given) => Box::new(given),
+        None => Box::new(Prompt::new(ProcessTerminal::find(), Wording::Offline)),
+    };
+    Ok(ChainedPassphrases::new(vec![source]))
 }
 
 /// The key files of this machine.

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::http::read_bounded;
 use crate::image::Gun;
-use crate::tuf::{RoleName, peek_version};
+use crate::tuf::{Root, RootChain, RootPins, RoleName, peek_version};
 
 /// The folder of cached trust data: `$DOCKER_CONFIG/trust`.
 #[derive(Clone, Debug)]
@@ -34,6 +34,52 @@ impl Cache {
     #[must_use]
     pub fn path(&self, gun: &Gun, role: &RoleName) -> PathBuf {
         self.metadata(gun).join(format!("{role}.json"))
+    }
+
+    /// The repositories that have a root in the cache, by name.
+    pub fn repositories(&self) -> io::Result<Vec<Gun>> {
+        let mut found = Vec::new();
+        let top = self.folder.join(TUF);
+        let mut folders = vec![(top.clone(), 0)];
+        let mut seen = 0;
+        while let Some((folder, depth)) = folders.pop() {
+            let entries = match std::fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(error) if depth == 0 && error.kind() == io::ErrorKind::NotFound => return Ok(found),
+                Err(error) => return Err(error),
+            };
+            for entry in entries {
+                let entry = entry?;
+                seen += 1;
+                if seen > WALK_LIMIT {
+                    let reason = format!("it holds more than {WALK_LIMIT} files and folders");
+                    return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
+                }
+                // Links are not followed: they could lead in a circle.
+                if !entry.file_type()?.is_dir() {
+                    continue;
+                }
+                if entry.file_name() == METADATA && entry.path().join(ROOT_FILE).is_file() {
+                    let name = folder.strip_prefix(&top).ok().and_then(Path::to_str);
+                    found.extend(name.and_then(|it| it.parse::<Gun>().ok()));
+                }
+                if depth < WALK_DEPTH {
+                    folders.push((entry.path(), depth + 1));
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// The cached root, if it is a sound one. It is what this machine took for the repository's, not more.
+    #[must_use]
+    pub fn root(&self, gun: &Gun) -> Option<Root> {
+        let CachedFile::Content(raw) = self.read(gun, &RoleName::ROOT, crate::tuf::ROOT_LIMIT) else {
+            return None;
+        };
+        let chain = RootChain::from_cache(gun, raw, &RootPins::TrustOnFirstUse).ok()?;
+        Some((**chain.root()).clone())
     }
 
     /// What is cached of a role.
@@ -175,7 +221,12 @@ fn private_folder(folder: &Path) -> io::Result<()> {
 
 const TUF: &str = "tuf";
 const METADATA: &str = "metadata";
+const ROOT_FILE: &str = "root.json";
 const LOCK: &str = ".trustgate.lock";
+/// A name of a repository has 255 characters at most, and at most every other one is a `/`.
+const WALK_DEPTH: usize = 130;
+/// A mirror of all of Docker Hub's official images has some thousands.
+const WALK_LIMIT: usize = 1 << 20;
 /// With [`LOCK_PAUSE`] ten seconds: a holder writes a few files, which a slow disk does in one.
 const LOCK_TRIES: u32 = 1_000;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
@@ -213,6 +264,20 @@ mod tests {
         );
         assert_eq!(std::fs::metadata(&metadata).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(std::fs::read_dir(&metadata).unwrap().count(), 3, "a temporary file was left");
+    }
+
+    #[test]
+    fn repositories_are_found_whatever_their_depth() {
+        let (_folder, cache, gun) = cache();
+        assert_eq!(cache.repositories().unwrap(), []);
+        let deep: Gun = "docker.io/acme/metadata/base".parse().unwrap();
+        let files: [(&RoleName, &[u8]); 1] = [(&RoleName::ROOT, b"r")];
+        for gun in [&gun, &deep] {
+            assert_eq!(cache.store(gun, &Start::default(), &files).unwrap(), Stored::Written);
+        }
+        std::fs::create_dir_all(cache.metadata(&"docker.io/acme/empty".parse().unwrap())).unwrap();
+        assert_eq!(cache.repositories().unwrap(), [gun.clone(), deep]);
+        assert!(cache.root(&gun).is_none(), "a byte is no root");
     }
 
     #[test]

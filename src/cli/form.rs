@@ -1,0 +1,74 @@
+//! The two forms of an answer: lines for people, in docker's words where docker has them, and JSON.
+//!
+//! Knows nothing of what is answered. Lines are printed while a command works, JSON once, at its end.
+
+use clap::{Args, ValueEnum};
+
+use super::exit::Failure;
+use super::output::Output;
+use crate::text::visible;
+
+/// `--output` of the commands that administer keys and repositories.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct FormArguments {
+    /// How to print the answer
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Form::Text)]
+    output: Form,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// Lines for people
+    Text,
+    /// One JSON document for programs
+    Json,
+}
+
+impl FormArguments {
+    /// Prints a line, as soon as it is true; nothing where JSON is wanted.
+    pub(super) fn line(self, text: &str, output: &mut Output) -> Result<(), Failure> {
+        match self.output {
+            Form::Text => output.data(format!("{}\n", visible(text)).as_bytes()),
+            Form::Json => Ok(()),
+        }
+    }
+
+    /// Prints rows under their headings, each column as wide as it needs; nothing where JSON is wanted.
+    pub(super) fn table<const N: usize>(
+        self,
+        headings: [&str; N],
+        rows: &[[String; N]],
+        output: &mut Output,
+    ) -> Result<(), Failure> {
+        if self.output == Form::Json {
+            return Ok(());
+        }
+        let rows: Vec<[String; N]> = rows.iter().map(|row| row.clone().map(|cell| visible(&cell))).collect();
+        let mut widths = headings.map(|it| it.chars().count());
+        for row in &rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        let mut text = String::new();
+        for row in std::iter::once(&headings.map(str::to_owned)).chain(&rows) {
+            let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+            text.push_str(cells.collect::<Vec<_>>().join("   ").trim_end());
+            text.push('\n');
+        }
+        output.data(text.as_bytes())
+    }
+
+    /// Prints the document where JSON is wanted.
+    pub(super) fn json(self, document: &impl serde::Serialize, output: &mut Output) -> Result<(), Failure> {
+        match self.output {
+            Form::Text => Ok(()),
+            Form::Json => output.json(document),
+        }
+    }
+
+    /// Whether standard output belongs to a JSON document.
+    pub(super) fn is_json(self) -> bool {
+        self.output == Form::Json
+    }
+}
