@@ -226,7 +226,9 @@ pub(super) fn publish_failure(error: &PublishError) -> Failure {
 pub(super) fn key_failure(error: &KeyError) -> Failure {
     let message = error.to_string();
     let failure = match error {
-        KeyError::Interrupted
+        KeyError::Exists { .. }
+        | KeyError::Exposed { .. }
+        | KeyError::Interrupted
         | KeyError::PassphraseMismatch
         | KeyError::PassphraseTooShort { .. }
         | KeyError::WrongPassphrase { .. } => Failure::refused(message),

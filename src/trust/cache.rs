@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::http::read_bounded;
 use crate::image::Gun;
-use crate::tuf::{Root, RootChain, RootPins, RoleName, peek_version};
+use crate::tuf::{RoleName, Root, RootChain, RootPins, peek_version};
 
 /// The folder of cached trust data: `$DOCKER_CONFIG/trust`.
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@
 mod completion;
 mod documents;
 mod files;
+mod keys;
 mod pin;
 mod pin_files;
 mod repositories;

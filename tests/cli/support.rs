@@ -86,6 +86,16 @@ impl Desk {
         self.report(&self.command(words).output().unwrap())
     }
 
+    /// Runs the program where no terminal can be asked, not even that of whoever runs the tests.
+    pub(crate) fn run_detached(&self, words: &str) -> String {
+        let command = self.command(words.split_whitespace());
+        let mut detached = Command::new("setsid");
+        detached.arg("--wait").arg(command.get_program()).args(command.get_args());
+        detached.current_dir(self.folder()).env_clear().stdin(Stdio::null());
+        detached.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.report(&detached.output().unwrap())
+    }
+
     /// Runs the program with this standard input.
     pub(crate) fn run_with_input(&self, words: &str, input: &[u8]) -> String {
         let mut command = self.command(words.split_whitespace());

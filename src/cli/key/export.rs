@@ -39,11 +39,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 /// Writes them.
-pub(super) fn run(
-    arguments: &Arguments,
-    settings: &Settings,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &Arguments, settings: &Settings, output: &mut Output) -> Result<Exit, Failure> {
     if arguments.form.is_json() && arguments.file.is_none() {
         return Err(Failure::usage("standard output can't take both the keys and a JSON document")
             .help("name a file for the keys with -o FILE"));
@@ -92,7 +88,8 @@ fn chosen(arguments: &Arguments, store: &KeyStore, output: &mut Output) -> Resul
     }
     for name in &arguments.repository {
         let gun = repository(name)?;
-        let of_gun = store.list().map_err(failed)?.keys.into_iter().filter(|it| it.gun.as_ref() == Some(&gun));
+        let of_gun =
+            store.list().map_err(failed)?.keys.into_iter().filter(|it| it.gun.as_ref() == Some(&gun));
         let before = keys.len();
         keys.extend(of_gun);
         if keys.len() == before {

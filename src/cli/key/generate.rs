@@ -38,10 +38,10 @@ pub(in crate::cli) struct Arguments {
     private_key: Option<PathBuf>,
 
     #[command(flatten)]
-    passphrases: PassphraseArguments,
+    form: FormArguments,
 
     #[command(flatten)]
-    form: FormArguments,
+    passphrases: PassphraseArguments,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -53,11 +53,7 @@ enum Algorithm {
 }
 
 /// Makes the key.
-pub(super) fn run(
-    arguments: &Arguments,
-    settings: &Settings,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &Arguments, settings: &Settings, output: &mut Output) -> Result<Exit, Failure> {
     let store = key_store(settings)?;
     let made = match &arguments.name {
         Some(name) => signer_key(arguments, name, &store, settings, output)?,
@@ -127,7 +123,11 @@ fn signer_key(
         // A private key whose public half nobody has is of no use.
         let removed = std::fs::remove_file(&private).is_ok();
         let failure = failed(error);
-        return Err(if removed { failure } else { failure.note(format!("the private key is in `{}`", private.display())) });
+        return Err(if removed {
+            failure
+        } else {
+            failure.note(format!("the private key is in `{}`", private.display()))
+        });
     }
     let what = if arguments.private_key.is_some() { "generated" } else { "generated and loaded" };
     let public_shown = public.display();

@@ -29,10 +29,10 @@ pub(in crate::cli) struct LoadArguments {
     name: Option<String>,
 
     #[command(flatten)]
-    passphrases: PassphraseArguments,
+    form: FormArguments,
 
     #[command(flatten)]
-    form: FormArguments,
+    passphrases: PassphraseArguments,
 }
 
 /// What `key import` takes.
@@ -51,10 +51,10 @@ pub(in crate::cli) struct ImportArguments {
     repository: Option<String>,
 
     #[command(flatten)]
-    passphrases: PassphraseArguments,
+    form: FormArguments,
 
     #[command(flatten)]
-    form: FormArguments,
+    passphrases: PassphraseArguments,
 }
 
 /// Loads one signer's key, as `docker trust key load` does.
@@ -116,7 +116,9 @@ fn import_file(
             KeyError::NoKey { .. } => {
                 failure.help("to add a signer's public key: trustgate signer add --key FILE NAME REPOSITORY")
             }
-            KeyError::NoGun { .. } => failure.help("name the repository: trustgate key import --repository NAME"),
+            KeyError::NoGun { .. } => {
+                failure.help("name the repository: trustgate key import --repository NAME")
+            }
             _ => failure,
         }
     })

@@ -23,11 +23,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 /// Prints them.
-pub(super) fn run(
-    arguments: &Arguments,
-    settings: &Settings,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &Arguments, settings: &Settings, output: &mut Output) -> Result<Exit, Failure> {
     let store = key_store(settings)?;
     let Listing { keys, warnings } = store.list().map_err(|error| key_failure(&error))?;
     tell_warnings(&warnings, output);

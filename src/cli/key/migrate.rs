@@ -20,11 +20,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 /// Moves them.
-pub(super) fn run(
-    arguments: &Arguments,
-    settings: &Settings,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &Arguments, settings: &Settings, output: &mut Output) -> Result<Exit, Failure> {
     let store = key_store(settings)?;
     let migration = store.migrate_legacy().map_err(|error| key_failure(&error))?;
     for id in &migration.moved {
@@ -34,10 +30,10 @@ pub(super) fn run(
     if migration.moved.is_empty() && migration.left.is_empty() {
         output.remark(&format!("no key files of notary 0.3 or before in `{}`", store.folder().display()));
     }
-    let left = migration.left.iter().map(|it| Left {
-        file: visible(&it.path.display().to_string()),
-        reason: visible(&it.reason),
-    });
+    let left = migration
+        .left
+        .iter()
+        .map(|it| Left { file: visible(&it.path.display().to_string()), reason: visible(&it.reason) });
     let answer = Answer { moved: &migration.moved, left: left.collect() };
     arguments.form.json(&answer, output)?;
     // What was not understood is still where it was, and is no key that anything uses.

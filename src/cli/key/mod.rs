@@ -56,11 +56,7 @@ enum Command {
 }
 
 /// Runs the command that was named.
-pub(super) fn run(
-    arguments: &Arguments,
-    settings: &Settings,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &Arguments, settings: &Settings, output: &mut Output) -> Result<Exit, Failure> {
     match &arguments.command {
         Command::Generate(command) => generate::run(command, settings, output),
         Command::Load(command) => import::load(command, settings, output),
@@ -89,7 +85,8 @@ fn named_key(store: &KeyStore, text: &str) -> Result<StoredKey, Failure> {
     match (found.pop(), found.is_empty()) {
         (Some(key), true) => Ok(key),
         (Some(_), false) => {
-            Err(Failure::usage(format!("the IDs of several keys start with `{text}`")).help("write more of it"))
+            Err(Failure::usage(format!("the IDs of several keys start with `{text}`"))
+                .help("write more of it"))
         }
         (None, _) => Err(no_such_key(store, text)),
     }

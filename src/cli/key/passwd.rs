@@ -29,22 +29,19 @@ pub(in crate::cli) struct Arguments {
     new_passphrase_fd: Option<u32>,
 
     #[command(flatten)]
-    passphrases: PassphraseArguments,
+    form: FormArguments,
 
     #[command(flatten)]
-    form: FormArguments,
+    passphrases: PassphraseArguments,
 }
 
 /// Changes it. The new passphrase never comes from a variable, which has the old one.
-pub(super) fn run(
-    arguments: &Arguments,
-    settings: &Settings,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &Arguments, settings: &Settings, output: &mut Output) -> Result<Exit, Failure> {
     let store = key_store(settings)?;
     let key = named_key(&store, &arguments.key)?;
     let mut old = arguments.passphrases.passphrases(settings)?;
-    let mut new = new_passphrase_source(arguments.new_passphrase_file.as_deref(), arguments.new_passphrase_fd)?;
+    let mut new =
+        new_passphrase_source(arguments.new_passphrase_file.as_deref(), arguments.new_passphrase_fd)?;
     store.change_passphrase(&key.id, &mut old, &mut new).map_err(|error| key_failure(&error))?;
     arguments.form.line(&format!("Successfully updated passphrase for key ID: {}", key.id), output)?;
     arguments.form.json(&Answer { key_id: &key.id, role: key.role.as_str() }, output)?;

@@ -30,11 +30,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 /// Removes them, each after a question.
-pub(super) fn run(
-    arguments: &Arguments,
-    settings: &Settings,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &Arguments, settings: &Settings, output: &mut Output) -> Result<Exit, Failure> {
     let store = key_store(settings)?;
     let mut keys: Vec<StoredKey> = Vec::new();
     for text in &arguments.keys {

@@ -32,7 +32,8 @@ pub(in crate::cli) fn uses_of_keys(settings: &Settings) -> Vec<Use> {
     for gun in cache.repositories().unwrap_or_default() {
         let Some(root) = cache.root(&gun) else { continue };
         for role in [RoleName::ROOT, RoleName::TARGETS, RoleName::SNAPSHOT] {
-            let keys = root.role(&role).map(|it| it.keys.iter().map(|key| key.canonical_id().clone()).collect());
+            let keys =
+                root.role(&role).map(|it| it.keys.iter().map(|key| key.canonical_id().clone()).collect());
             uses.push(Use { gun: gun.clone(), role, keys: keys.unwrap_or_default() });
         }
     }
