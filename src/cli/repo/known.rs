@@ -2,19 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::cli::exit::Failure;
 use crate::cli::settings::Settings;
 use crate::image::Gun;
 use crate::trust::Cache;
 use crate::tuf::{KeyId, RoleName};
-
-/// The repositories with trust data in the cache, by name.
-pub(in crate::cli) fn repositories(settings: &Settings) -> Result<Vec<Gun>, Failure> {
-    let Some(folder) = settings.trust_folder() else { return Ok(Vec::new()) };
-    Cache::new(folder.to_owned()).repositories().map_err(|error| {
-        Failure::unknown(format!("the cache of trust data in `{}` can't be read: {error}", folder.display()))
-    })
-}
 
 /// A base role of a repository, and the keys that it has as far as is known here.
 pub(in crate::cli) struct Use {
