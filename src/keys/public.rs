@@ -89,7 +89,7 @@ mod tests {
         assert!(reason(private.as_bytes()).contains("holds a private key"));
         let request = private.replace("PRIVATE KEY", "CERTIFICATE REQUEST");
         assert!(reason(request.as_bytes()).contains("\"CERTIFICATE REQUEST\" is no public key"));
-        let garbage = private.replace("PRIVATE", "PUBLIC").replace("BEGIN PUBLIC", "BEGIN PUBLIC");
+        let garbage = private.replace("PRIVATE", "PUBLIC");
         assert!(reason(garbage.as_bytes()).contains("not a DER public key"));
         let open = "-----BEGIN PUBLIC KEY-----\nAAAA\n";
         assert!(reason(open.as_bytes()).contains("does not end"));

@@ -127,12 +127,11 @@ impl KeyStore {
         passphrases: &mut dyn PassphraseSource,
     ) -> Result<Opened, KeyError> {
         file.check()?;
-        let role = match &options.role {
-            Some(role) => role.clone(),
-            None => {
-                let otherwise = || options.otherwise.clone().unwrap_or_else(KeyRole::delegation);
-                file.role()?.unwrap_or_else(otherwise)
-            }
+        let role = if let Some(role) = &options.role {
+            role.clone()
+        } else {
+            let otherwise = || options.otherwise.clone().unwrap_or_else(KeyRole::delegation);
+            file.role()?.unwrap_or_else(otherwise)
         };
         // Keys that belong to no repository carry none, whatever is asked for.
         let gun = if role.needs_gun() { file.gun()?.or_else(|| options.gun.clone()) } else { file.gun()? };

@@ -78,7 +78,7 @@ fn root_key(
     arguments.form.line(&text, output)?;
     output.remark("Back it up now; it can't be made again: trustgate key export");
     let path = store.find(key.id()).map_err(failed)?.map(|it| it.path);
-    Ok(Made::new(&key, KeyRole::root(), path.unwrap_or_default(), None))
+    Ok(Made::new(&key, &KeyRole::root(), path.unwrap_or_default(), None))
 }
 
 fn signer_key(
@@ -107,16 +107,13 @@ fn signer_key(
     }
     .map_err(failed)?;
     let mut passphrases = arguments.passphrases.passphrases(settings)?;
-    let private = match &arguments.private_key {
-        Some(path) => {
-            let text = store.sealed_text(&key, &role, None, &mut passphrases).map_err(failed)?;
-            KeyStore::write_export(path, &text, Existing::Kept).map_err(failed)?;
-            path.clone()
-        }
-        None => {
-            store.write(&key, &role, None, &mut passphrases).map_err(failed)?;
-            store.find(key.id()).map_err(failed)?.map(|it| it.path).unwrap_or_default()
-        }
+    let private = if let Some(path) = &arguments.private_key {
+        let text = store.sealed_text(&key, &role, None, &mut passphrases).map_err(failed)?;
+        KeyStore::write_export(path, &text, Existing::Kept).map_err(failed)?;
+        path.clone()
+    } else {
+        store.write(&key, &role, None, &mut passphrases).map_err(failed)?;
+        store.find(key.id()).map_err(failed)?.map(|it| it.path).unwrap_or_default()
     };
     let written = KeyStore::write_export(&public, &KeyStore::public_text(&key, &role), Existing::Kept);
     if let Err(error) = written {
@@ -135,7 +132,7 @@ fn signer_key(
         &format!("Successfully {what} private key. Corresponding public key available: {public_shown}"),
         output,
     )?;
-    Ok(Made::new(&key, role, private, Some(public)))
+    Ok(Made::new(&key, &role, private, Some(public)))
 }
 
 /// The answer as JSON.
@@ -152,7 +149,7 @@ struct Made {
 }
 
 impl Made {
-    fn new(key: &PrivateKey, role: KeyRole, file: PathBuf, public_key_file: Option<PathBuf>) -> Self {
+    fn new(key: &PrivateKey, role: &KeyRole, file: PathBuf, public_key_file: Option<PathBuf>) -> Self {
         let key_type = key.public().key_type().to_string();
         Self { key_id: key.id().clone(), role: role.to_string(), key_type, file, public_key_file }
     }

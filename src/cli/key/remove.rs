@@ -43,8 +43,8 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings, output: &mut Outpu
     let mut removed = Vec::new();
     let mut exit = Exit::Done;
     for key in &keys {
-        let used: Vec<&Use> = uses.iter().filter(|it| it.keys.contains(&key.id)).collect();
-        warn(key, &used, output);
+        let of_key: Vec<&Use> = uses.iter().filter(|it| it.keys.contains(&key.id)).collect();
+        warn(key, &of_key, output);
         let of = key.gun.as_ref().map(|it| format!(" of {it}")).unwrap_or_default();
         let question = format!("Remove the {} key{of} {} for good? [y/N] ", key.role, key.id);
         if !arguments.yes && !confirm(&question, output)? {
@@ -58,7 +58,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings, output: &mut Outpu
             key_id: &key.id,
             role: key.role.as_str(),
             repository: key.gun.as_ref(),
-            used_by: used.iter().map(|it| it.gun.clone()).collect(),
+            used_by: of_key.iter().map(|it| it.gun.clone()).collect(),
         });
     }
     arguments.form.json(&removed, output)?;

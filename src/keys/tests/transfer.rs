@@ -7,7 +7,7 @@ fn import(
     role: Option<&str>,
     answers: &[&'static str],
 ) -> Result<Vec<(String, bool)>, KeyError> {
-    let options = ImportAs { role: role.map(|it| it.parse().unwrap()), gun: None };
+    let options = ImportAs { role: role.map(|it| it.parse().unwrap()), ..ImportAs::default() };
     let keys = folder.store.import(text, "the file", &options, &mut Says::new(answers))?;
     Ok(keys.into_iter().map(|it| (it.role.to_string(), it.known)).collect())
 }
@@ -88,7 +88,7 @@ fn what_an_imported_key_is_for() {
     let key = PrivateKey::generate_p256().unwrap();
     let plain = String::from_utf8(text(&key, "targets", None, "")).unwrap();
     assert!(matches!(import(&folder, plain.as_bytes(), None, &[GOOD]), Err(KeyError::NoGun { .. })));
-    let options = ImportAs { role: None, gun: Some(gun()) };
+    let options = ImportAs { gun: Some(gun()), ..ImportAs::default() };
     folder.store.import(plain.as_bytes(), "it", &options, &mut Says::new(&[GOOD])).unwrap();
     assert_eq!(folder.store.find(key.id()).unwrap().unwrap().gun, Some(gun()));
     assert!(matches!(
