@@ -2,34 +2,28 @@
 //!
 //! Knows nothing of what is answered. Lines are printed while a command works, JSON once, at its end.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::exit::Failure;
-use super::output::Output;
+use super::output::{Format, Output};
+use super::settings::Settings;
+use super::signing::Telling;
 use crate::text::visible;
 
 /// `--output` of the commands that administer keys and repositories.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct FormArguments {
     /// How to print the answer
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Form::Text)]
-    output: Form,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Form {
-    /// Lines for people
-    Text,
-    /// One JSON document for programs
-    Json,
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
+    output: Format,
 }
 
 impl FormArguments {
     /// Prints a line, as soon as it is true; nothing where JSON is wanted.
     pub(super) fn line(self, text: &str, output: &mut Output) -> Result<(), Failure> {
         match self.output {
-            Form::Text => output.data(format!("{}\n", visible(text)).as_bytes()),
-            Form::Json => Ok(()),
+            Format::Text => output.data(format!("{}\n", visible(text)).as_bytes()),
+            Format::Json => Ok(()),
         }
     }
 
@@ -40,7 +34,7 @@ impl FormArguments {
         rows: &[[String; N]],
         output: &mut Output,
     ) -> Result<(), Failure> {
-        if self.output == Form::Json {
+        if self.output == Format::Json {
             return Ok(());
         }
         let rows: Vec<[String; N]> = rows.iter().map(|row| row.clone().map(|cell| visible(&cell))).collect();
@@ -62,13 +56,18 @@ impl FormArguments {
     /// Prints the document where JSON is wanted.
     pub(super) fn json(self, document: &impl serde::Serialize, output: &mut Output) -> Result<(), Failure> {
         match self.output {
-            Form::Text => Ok(()),
-            Form::Json => output.json(document),
+            Format::Text => Ok(()),
+            Format::Json => output.json(document),
         }
+    }
+
+    /// How to tell what happens meanwhile.
+    pub(super) fn telling(self, settings: &Settings) -> Telling {
+        Telling::of(self.output, settings)
     }
 
     /// Whether standard output belongs to a JSON document.
     pub(super) fn is_json(self) -> bool {
-        self.output == Form::Json
+        self.output == Format::Json
     }
 }

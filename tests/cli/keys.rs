@@ -408,9 +408,8 @@ fn keys_that_others_wrote() {
     assert_snapshot!(run(&desk, "key import bare.key --repository acme/base:1"), @"
     exit code: 2
     ----- stderr -----
-    error: `acme/base:1` names no repository
-      = it has a tag or a digest
-      = help: write [registry/]repository, for example acme/base
+    error: `acme/base:1` names a tag or a digest, where a repository is wanted
+      = help: write the repository alone: acme/base
     ");
 }
 

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::{named_key, tell_warnings};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::form::FormArguments;
+use crate::cli::names;
 use crate::cli::output::Output;
-use crate::cli::repo::repository;
 use crate::cli::settings::Settings;
 use crate::cli::signing::{key_failure, key_store};
 use crate::keys::{Existing, Export, KeyError, KeyStore, Listing, StoredKey};
@@ -87,7 +87,7 @@ fn chosen(arguments: &Arguments, store: &KeyStore, output: &mut Output) -> Resul
         keys.push(named_key(store, text)?);
     }
     for name in &arguments.repository {
-        let gun = repository(name)?;
+        let gun = names::repository(name)?.gun();
         let of_gun =
             store.list().map_err(failed)?.keys.into_iter().filter(|it| it.gun.as_ref() == Some(&gun));
         let before = keys.len();

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::form::FormArguments;
+use crate::cli::names;
 use crate::cli::output::Output;
-use crate::cli::repo::repository;
 use crate::cli::settings::Settings;
 use crate::cli::signer::signer_name;
 use crate::cli::signing::{PassphraseArguments, Passphrases, key_failure, key_store};
@@ -85,7 +85,7 @@ pub(super) fn import(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let otherwise = arguments.role.as_deref().map(role).transpose()?;
-    let gun = arguments.repository.as_deref().map(repository).transpose()?;
+    let gun = arguments.repository.as_deref().map(names::repository).transpose()?.map(|it| it.gun());
     let store = key_store(settings)?;
     let mut passphrases = arguments.passphrases.passphrases(settings)?;
     let options = ImportAs { role: None, gun, otherwise };
