@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{completion, inspect, key, pin, status, verify};
+use super::{completion, container, inspect, key, pin, pull, push, revoke, sign, status, verify};
 
 /// The command line of `trustgate`.
 #[derive(Debug, Parser)]
@@ -44,6 +44,24 @@ pub(super) enum Command {
     /// Write signed digests into Dockerfiles
     #[command(long_about = pin::ABOUT, after_long_help = pin::EXAMPLES)]
     Pin(pin::Arguments),
+    /// Push an image and sign its tag
+    #[command(long_about = push::ABOUT, after_long_help = push::EXAMPLES)]
+    Push(push::Arguments),
+    /// Pull the signed image of a tag
+    #[command(long_about = pull::ABOUT, after_long_help = pull::EXAMPLES)]
+    Pull(pull::Arguments),
+    /// Create a container of a signed image, with docker's own arguments
+    #[command(long_about = container::CREATE_ABOUT, after_long_help = container::CREATE_EXAMPLES)]
+    Create(container::Arguments),
+    /// Run a signed image in a new container, with docker's own arguments
+    #[command(long_about = container::RUN_ABOUT, after_long_help = container::RUN_EXAMPLES)]
+    Run(container::Arguments),
+    /// Sign a tag that is in the registry
+    #[command(long_about = sign::ABOUT, after_long_help = sign::EXAMPLES)]
+    Sign(sign::Arguments),
+    /// Take signatures back
+    #[command(long_about = revoke::ABOUT, after_long_help = revoke::EXAMPLES)]
+    Revoke(revoke::Arguments),
     /// Print what is signed in repositories, by whom, and until when
     #[command(long_about = inspect::ABOUT, after_long_help = inspect::EXAMPLES)]
     Inspect(inspect::Arguments),

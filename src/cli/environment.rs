@@ -28,6 +28,8 @@ pub struct Environment {
     pub content_trust_server: Option<String>,
     /// What says where docker's engine is, as docker's own command reads it.
     pub engine: EngineVariables,
+    /// This program, which is not docker's command even where it has its name.
+    pub program: PathBuf,
     /// `$PATH`: where docker's command is looked for.
     pub search_path: OsString,
     /// `$TRUSTGATE_FRONTEND`: the frontend that `build` puts before the Dockerfile's own.
@@ -72,6 +74,7 @@ impl Environment {
                 tls_verify: variable("DOCKER_TLS_VERIFY").is_some(),
                 api_version: text("DOCKER_API_VERSION"),
             },
+            program: std::env::current_exe().unwrap_or_default(),
             search_path: std::env::var_os("PATH").unwrap_or_default(),
             frontend: text("TRUSTGATE_FRONTEND"),
             policy: variable("TRUSTGATE_POLICY"),

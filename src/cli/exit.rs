@@ -22,6 +22,8 @@ pub enum Exit {
     Usage,
     /// 3: the answer could not be found out, or could not be written down.
     Unknown,
+    /// What docker's command ended with, which was run in our place.
+    OfDocker(u8),
 }
 
 impl Exit {
@@ -39,6 +41,16 @@ impl Exit {
             Self::Refused => 1,
             Self::Usage => 2,
             Self::Unknown => 3,
+            Self::OfDocker(code) => code,
+        }
+    }
+
+    /// The same where the exit code is a container's own: what keeps it from starting is docker's 125.
+    #[must_use]
+    pub(super) fn before_container(self) -> Self {
+        match self {
+            Self::Done | Self::OfDocker(_) => self,
+            Self::Refused | Self::Usage | Self::Unknown => Self::OfDocker(NOT_STARTED),
         }
     }
 
@@ -50,8 +62,8 @@ impl Exit {
 
     fn rank(self) -> u8 {
         match self {
-            Self::Done => 0,
-            Self::Unknown => 1,
+            Self::Done | Self::OfDocker(0) => 0,
+            Self::Unknown | Self::OfDocker(_) => 1,
             Self::Refused => 2,
             Self::Usage => 3,
         }
@@ -105,6 +117,13 @@ impl Failure {
         Self { exit, message: message.into(), notes: Vec::new(), help: Vec::new() }
     }
 
+    /// The same failure, of a command whose exit code is otherwise a container's.
+    #[must_use]
+    pub(super) fn before_container(mut self) -> Self {
+        self.exit = self.exit.before_container();
+        self
+    }
+
     /// The same failure, with one more fact below it.
     #[must_use]
     pub(super) fn note(mut self, note: impl Into<String>) -> Self {
@@ -151,6 +170,9 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// What `docker run` ends with where docker, not the container, failed.
+const NOT_STARTED: u8 = 125;
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,8 @@
 
 mod arguments;
 mod completion;
+mod container;
+mod docker_command;
 mod environment;
 mod exit;
 mod form;
@@ -16,17 +18,24 @@ mod names;
 mod output;
 mod pin;
 mod progress;
+mod publication;
+mod pull;
+mod push;
 mod repo;
+mod revoke;
 mod settings;
+mod sign;
 mod signer;
 mod signing;
 mod status;
+mod transfer;
 mod verify;
 
 use std::ffi::OsString;
 
 use clap::Parser as _;
 
+use crate::docker::arguments::Verb;
 use crate::text::visible;
 use arguments::{Arguments, ColorChoice, Command};
 pub use environment::{Clock, ColorWish, EngineVariables, Environment};
@@ -60,6 +69,32 @@ fn dispatch(arguments: Arguments, environment: &Environment, output: &mut Output
         Command::Inspect(command) => {
             let settings = settings(&arguments.global)?;
             block_on(inspect::run(&command, &settings, output))
+        }
+        Command::Pull(command) => {
+            let settings = settings(&arguments.global)?;
+            block_on(pull::run(&command, &settings, output))
+        }
+        Command::Push(command) => {
+            let settings = settings(&arguments.global)?;
+            block_on(push::run(&command, &settings, output))
+        }
+        Command::Revoke(command) => {
+            let settings = settings(&arguments.global)?;
+            block_on(revoke::run(&command, &settings, output))
+        }
+        Command::Create(command) => {
+            let settings = settings(&arguments.global)?;
+            block_on(container::run(Verb::Create, &command, &settings, output))
+        }
+        Command::Run(command) => {
+            let settings = settings(&arguments.global).map_err(Failure::before_container)?;
+            block_on(container::run(Verb::Run, &command, &settings, output))
+                .map(Exit::before_container)
+                .map_err(Failure::before_container)
+        }
+        Command::Sign(command) => {
+            let settings = settings(&arguments.global)?;
+            block_on(sign::run(&command, &settings, output))
         }
         Command::Status(command) => {
             let settings = settings(&arguments.global)?;

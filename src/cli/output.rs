@@ -133,6 +133,14 @@ impl Output {
         }
     }
 
+    /// Writes a line of the result that `--quiet` silences.
+    pub(super) fn result_line(&mut self, line: &str) -> Result<(), Failure> {
+        match self.manner {
+            Manner::Quiet => Ok(()),
+            Manner::Plain | Manner::Lively => self.data(format!("{line}\n").as_bytes()),
+        }
+    }
+
     /// Writes a JSON document and a line end.
     pub(super) fn json(&mut self, document: &impl serde::Serialize) -> Result<(), Failure> {
         let mut text = serde_json::to_string_pretty(document)

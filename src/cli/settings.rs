@@ -32,7 +32,9 @@ pub(super) struct Settings {
     certificate_file: Option<PathBuf>,
     passphrases: PassphraseVariables,
     engine: EngineVariables,
+    program: PathBuf,
     search_path: OsString,
+    config_option: Option<PathBuf>,
     frontend: Option<String>,
     quiet: bool,
     clock: Clock,
@@ -75,7 +77,9 @@ impl Settings {
             certificate_file: environment.certificate_file.clone(),
             passphrases: environment.passphrases.clone(),
             engine: environment.engine.clone(),
+            program: environment.program.clone(),
             search_path: environment.search_path.clone(),
+            config_option: arguments.config.clone(),
             frontend: environment.frontend.clone(),
             quiet: arguments.quiet,
             clock: Arc::clone(&environment.clock),
@@ -146,6 +150,16 @@ impl Settings {
             api_version: self.engine.api_version.clone(),
             search_path: Some(self.search_path.clone()),
         }
+    }
+
+    /// This program.
+    pub(super) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// `--config`, which docker's command must be told, too.
+    pub(super) fn config_option(&self) -> Option<&Path> {
+        self.config_option.as_deref()
     }
 
     /// Where programs are looked for.
@@ -310,6 +324,7 @@ mod tests {
                 color: ColorWish::Never,
                 passphrases: PassphraseVariables::default(),
                 engine: EngineVariables::default(),
+                program: PathBuf::new(),
                 search_path: OsString::new(),
                 frontend: None,
                 stdout_is_terminal: false,

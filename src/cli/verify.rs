@@ -99,7 +99,8 @@ fn signed_name(reference: &Reference, target: &SignedTarget) -> String {
     format!("{}:{}@{}", reference.familiar_name(), target.tag, target.digest)
 }
 
-fn print_talk(report: &Report, output: &mut Output) {
+/// Warnings and refusals, on standard error.
+pub(super) fn print_talk(report: &Report, output: &mut Output) {
     let (sources, style) = (Sources::none(), output.styles().of_talk());
     for warning in &report.warnings {
         let text = diagnose::warning(warning, None, &sources, style);
@@ -136,7 +137,8 @@ fn entries<'a>(images: &'a [String], report: &'a Report) -> Vec<Entry<'a>> {
     images.iter().zip(&report.decided).enumerate().map(entry).collect()
 }
 
-fn name(decision: &Decision) -> &'static str {
+/// A decision's name in JSON.
+pub(super) fn name(decision: &Decision) -> &'static str {
     match decision {
         Decision::Pinned(_) | Decision::DigestAccepted { checked: Some(_), .. } => "signed",
         Decision::DigestAccepted { checked: None, .. } => "digest-accepted",

@@ -107,6 +107,12 @@ impl Reference {
         Self { digest: None, ..self.clone() }
     }
 
+    /// The same name and digest, without a tag.
+    #[must_use]
+    pub fn without_tag(&self) -> Self {
+        Self { tag: None, ..self.clone() }
+    }
+
     /// The same reference, with the tag `latest` where neither tag nor digest is written
     /// (docker's `TagNameOnly`).
     #[must_use]
