@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use super::verify::{RootDemands, check_certificates, verify_root};
-use super::{KeyId, RoleName, Root, Trusted, TufError};
+use super::verify::{RootDemands, When, check_certificates, verify_root};
+use super::{KeyId, RoleKeys, RoleName, Root, Trusted, TufError};
 use crate::image::Gun;
 
 /// What must hold for a repository's root, besides its own rules.
@@ -26,14 +26,9 @@ pub struct RootChain {
 }
 
 impl RootChain {
-    /// The first root of a repository: unexpired, for this repository, and as the pins demand.
-    pub fn bootstrap(
-        gun: &Gun,
-        raw: Vec<u8>,
-        pins: &RootPins,
-        now: jiff::Timestamp,
-    ) -> Result<Self, TufError> {
-        let root = verify_root(raw, &RootDemands { gun, previous: None, pins, now: Some(now) })?;
+    /// The first root of a repository: valid then, for this repository, and as the pins demand.
+    pub fn bootstrap(gun: &Gun, raw: Vec<u8>, pins: &RootPins, when: impl When) -> Result<Self, TufError> {
+        let root = verify_root(raw, &RootDemands { gun, previous: None, pins, now: when.now() })?;
         Ok(Self { gun: gun.clone(), root })
     }
 
@@ -56,9 +51,9 @@ impl RootChain {
         raw: Vec<u8>,
         pins: &RootPins,
         intermediate: bool,
-        now: jiff::Timestamp,
+        when: impl When,
     ) -> Result<(), TufError> {
-        let (pins, now) = if intermediate { (&RootPins::TrustOnFirstUse, None) } else { (pins, Some(now)) };
+        let (pins, now) = if intermediate { (&RootPins::TrustOnFirstUse, None) } else { (pins, when.now()) };
         let root = verify_root(raw, &RootDemands { gun: &self.gun, previous: Some(&self.root), pins, now })?;
         let (found, current) = (root.version(), self.root.version());
         match found.cmp(&current) {
@@ -83,6 +78,12 @@ impl RootChain {
     #[must_use]
     pub fn root(&self) -> &Trusted<Root> {
         &self.root
+    }
+
+    /// The keys that the current root names for a base role.
+    #[must_use]
+    pub fn keys(&self, role: &RoleName) -> Option<&RoleKeys> {
+        Root::role(&self.root, role)
     }
 
     /// The repository it belongs to.

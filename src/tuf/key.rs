@@ -217,6 +217,35 @@ impl PublicKey {
         &self.canonical_id
     }
 
+    /// The key around which this PEM certificate is, leaf first where there are more; or why it is none.
+    pub fn from_certificate(text: &[u8]) -> Result<Self, String> {
+        let key_info = Bundle::parse(text)?.first().key_info();
+        let wrapped = [(KeyType::EcdsaX509, elliptic(&key_info)), (KeyType::RsaX509, rsa(&key_info))];
+        let found = wrapped.into_iter().find(|(_, material)| material.is_ok());
+        let (key_type, _) = found.ok_or("its key is neither an elliptic-curve nor an RSA key")?;
+        Ok(Self::new(key_type, text.to_vec()))
+    }
+
+    /// Reads what [`PublicKey::to_json`] writes, or tells why it is no key.
+    pub fn from_json(text: &[u8]) -> Result<Self, String> {
+        let canonical = canonical::canonicalize(text).map_err(|it| it.to_string())?;
+        Self::parse(View::new(&canonical))
+    }
+
+    /// The key as metadata has it: `{"keytype":…,"keyval":{"private":null,"public":…}}`.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let public = STANDARD.encode(&self.public);
+        json!({"keytype": self.key_type.as_str(), "keyval": {"private": null, "public": public}})
+    }
+
+    /// From when until when the certificate around the key is valid, where there is one.
+    #[must_use]
+    pub fn certificate_validity(&self) -> Option<(jiff::Timestamp, jiff::Timestamp)> {
+        self.key_type.unwrapped()?;
+        Some(Bundle::parse(&self.public).ok()?.first().validity())
+    }
+
     /// Reads `{"keytype":…,"keyval":{"private":null,"public":…}}`.
     pub(super) fn parse(key: View<'_>) -> Parsed<Self> {
         let [key_type, values] = key.fields(["keytype", "keyval"])?;

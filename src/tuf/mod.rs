@@ -37,8 +37,8 @@ pub use metadata::{FileMeta, RoleKeys, Root, Snapshot, Timestamp, Version};
 pub use role::RoleName;
 pub use targets::{Delegation, Target, Targets};
 pub use verify::{
-    Trusted, peek_version, signed_delegation_version, signed_version, verify_delegation, verify_snapshot,
-    verify_targets, verify_timestamp,
+    AnyTime, Trusted, When, peek_version, signed_delegation_version, signed_version, verify_delegation,
+    verify_snapshot, verify_targets, verify_timestamp,
 };
 
 /// The longest `root` file that is read. Nobody above it vouches for its length, and it keeps a few

@@ -6,6 +6,7 @@
 //! own keys, so it is read before its own signatures are checked, but after its predecessor's are.
 
 use std::collections::BTreeSet;
+use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -22,18 +23,48 @@ use super::{
 };
 use crate::image::Gun;
 
+/// When metadata must be valid: at a point in time, or, for those who write it anew, [`AnyTime`].
+pub trait When: Copy + sealed::Sealed {
+    /// The point in time.
+    fn now(self) -> Option<jiff::Timestamp>;
+}
+
+impl When for jiff::Timestamp {
+    fn now(self) -> Option<jiff::Timestamp> {
+        Some(self)
+    }
+}
+
+/// Metadata is taken even if it is expired. What is verified like this has a type of its own, which
+/// nothing that reads or gates takes: it can be looked at, and signed anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnyTime;
+
+impl When for AnyTime {
+    fn now(self) -> Option<jiff::Timestamp> {
+        None
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for jiff::Timestamp {}
+    impl Sealed for super::AnyTime {}
+}
+
 /// Metadata whose signatures, hashes, version and time were checked.
 #[derive(Clone, Debug)]
-pub struct Trusted<T> {
+pub struct Trusted<T, W = jiff::Timestamp> {
     role: RoleName,
     document: Arc<Document>,
     version: Version,
     expires: jiff::Timestamp,
     signatures: Vec<KeyId>,
     value: T,
+    when: PhantomData<W>,
 }
 
-impl<T> Trusted<T> {
+impl<T, W> Trusted<T, W> {
     /// The role that it was verified as.
     #[must_use]
     pub fn role(&self) -> &RoleName {
@@ -88,7 +119,7 @@ impl<T> Trusted<T> {
     }
 }
 
-impl<T> Deref for Trusted<T> {
+impl<T, W> Deref for Trusted<T, W> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -97,30 +128,30 @@ impl<T> Deref for Trusted<T> {
 }
 
 /// Verifies a timestamp: the role's keys signed it, it is unexpired and not older than `minimum`.
-pub fn verify_timestamp(
+pub fn verify_timestamp<W: When>(
     root: &Trusted<Root>,
     raw: Vec<u8>,
     minimum: Option<Version>,
-    now: jiff::Timestamp,
-) -> Result<Trusted<Timestamp>, TufError> {
+    when: W,
+) -> Result<Trusted<Timestamp, W>, TufError> {
     let role = RoleName::TIMESTAMP;
     let keys = base_role(root, &role)?;
-    let demands = Demands { keys, named: None, minimum, now: Some(now) };
+    let demands = Demands { keys, named: None, minimum, when };
     verify(&role, raw, &demands, |document| Timestamp::parse(document).map_err(malformed(&role)))
 }
 
 /// Verifies the snapshot that the timestamp names, and that it names this very root.
-pub fn verify_snapshot(
+pub fn verify_snapshot<W: When>(
     root: &Trusted<Root>,
-    timestamp: &Trusted<Timestamp>,
+    timestamp: &Trusted<Timestamp, W>,
     raw: Vec<u8>,
     minimum: Option<Version>,
-    now: jiff::Timestamp,
-) -> Result<Trusted<Snapshot>, TufError> {
+    when: W,
+) -> Result<Trusted<Snapshot, W>, TufError> {
     let role = RoleName::SNAPSHOT;
     let keys = base_role(root, &role)?;
     let named = Some((RoleName::TIMESTAMP, timestamp.snapshot()));
-    let demands = Demands { keys, named, minimum, now: Some(now) };
+    let demands = Demands { keys, named, minimum, when };
     let snapshot =
         verify(&role, raw, &demands, |document| Snapshot::parse(document).map_err(malformed(&role)))?;
     check_file(&RoleName::ROOT, root.raw(), &role, listed(&snapshot, &RoleName::ROOT)?)?;
@@ -128,51 +159,52 @@ pub fn verify_snapshot(
 }
 
 /// Verifies the `targets` file that the snapshot names.
-pub fn verify_targets(
+pub fn verify_targets<W: When>(
     root: &Trusted<Root>,
-    snapshot: &Trusted<Snapshot>,
+    snapshot: &Trusted<Snapshot, W>,
     raw: Vec<u8>,
     minimum: Option<Version>,
-    now: jiff::Timestamp,
-) -> Result<Trusted<Targets>, TufError> {
+    when: W,
+) -> Result<Trusted<Targets, W>, TufError> {
     let role = RoleName::TARGETS;
     let keys = base_role(root, &role)?;
     let named = Some((RoleName::SNAPSHOT, listed(snapshot, &role)?));
-    let demands = Demands { keys, named, minimum, now: Some(now) };
+    let demands = Demands { keys, named, minimum, when };
     verify(&role, raw, &demands, |document| Targets::parse(&role, document, vec![String::new()]))
 }
 
 /// Verifies the delegation's file that the snapshot names, by the keys that its parent names.
 ///
 /// What it says counts only for names within its paths, and within those of every role above it.
-pub fn verify_delegation(
-    parent: &Trusted<Targets>,
+pub fn verify_delegation<W: When>(
+    parent: &Trusted<Targets, W>,
     role: &RoleName,
-    snapshot: &Trusted<Snapshot>,
+    snapshot: &Trusted<Snapshot, W>,
     raw: Vec<u8>,
     minimum: Option<Version>,
-    now: jiff::Timestamp,
-) -> Result<Trusted<Targets>, TufError> {
+    when: W,
+) -> Result<Trusted<Targets, W>, TufError> {
     let delegation = delegation(parent, role)?;
     let named = Some((RoleName::SNAPSHOT, listed(snapshot, role)?));
-    let demands = Demands { keys: &delegation.keys, named, minimum, now: Some(now) };
+    let demands = Demands { keys: &delegation.keys, named, minimum, when };
     verify(role, raw, &demands, |document| Targets::parse(role, document, parent.restricted(delegation)))
 }
 
 /// The version of an older `timestamp`, `snapshot` or `targets` file that the root's keys signed, however
 /// old it is: the lowest version that a newer file may have.
 pub fn signed_version(root: &Trusted<Root>, role: &RoleName, raw: Vec<u8>) -> Result<Version, TufError> {
-    let demands = Demands { keys: base_role(root, role)?, named: None, minimum: None, now: None };
+    let demands = Demands { keys: base_role(root, role)?, named: None, minimum: None, when: AnyTime };
     verify(role, raw, &demands, |_| Ok(())).map(|it| it.version)
 }
 
 /// The same of an older delegation file, by the keys that its parent names.
-pub fn signed_delegation_version(
-    parent: &Trusted<Targets>,
+pub fn signed_delegation_version<W>(
+    parent: &Trusted<Targets, W>,
     role: &RoleName,
     raw: Vec<u8>,
 ) -> Result<Version, TufError> {
-    let demands = Demands { keys: &delegation(parent, role)?.keys, named: None, minimum: None, now: None };
+    let demands =
+        Demands { keys: &delegation(parent, role)?.keys, named: None, minimum: None, when: AnyTime };
     verify(role, raw, &demands, |_| Ok(())).map(|it| it.version)
 }
 
@@ -215,8 +247,15 @@ pub(super) fn verify_root(raw: Vec<u8>, demands: &RootDemands<'_>) -> Result<Tru
     };
     let signatures = signature::check(&document, &keys)
         .map_err(|it| threshold(&role)(it.because(candidates.reasons())))?;
-    let root =
-        Trusted { role, document, version: header.version, expires: header.expires, signatures, value };
+    let root = Trusted {
+        role,
+        document,
+        version: header.version,
+        expires: header.expires,
+        signatures,
+        value,
+        when: PhantomData,
+    };
     if let Some(now) = demands.now {
         root.check_expiry(now)?;
     }
@@ -254,21 +293,21 @@ fn check_predecessor(document: &Document, previous: &Trusted<Root>, gun: &Gun) -
 }
 
 /// What is demanded of a file, whichever role's it is.
-struct Demands<'a> {
+struct Demands<'a, W> {
     keys: &'a RoleKeys,
     /// The role that names the file, and what it says about it.
     named: Option<(RoleName, &'a FileMeta)>,
     minimum: Option<Version>,
-    /// The time at which it must be unexpired; `None`: whatever the time.
-    now: Option<jiff::Timestamp>,
+    /// When it must be unexpired.
+    when: W,
 }
 
-fn verify<T>(
+fn verify<T, W: When>(
     role: &RoleName,
     raw: Vec<u8>,
-    demands: &Demands<'_>,
+    demands: &Demands<'_, W>,
     read: impl FnOnce(&Arc<Document>) -> Result<T, TufError>,
-) -> Result<Trusted<T>, TufError> {
+) -> Result<Trusted<T, W>, TufError> {
     check_size(role, &raw)?;
     let frame = match &demands.named {
         Some((named_by, meta)) => read_named(role, &raw, named_by, meta)?,
@@ -282,13 +321,13 @@ fn verify<T>(
     {
         return Err(TufError::Rollback { role: role.clone(), found: version, minimum });
     }
-    if let Some(now) = demands.now
+    if let Some(now) = demands.when.now()
         && expires <= now
     {
         return Err(TufError::Expired { role: role.clone(), at: expires });
     }
     let value = read(&document)?;
-    Ok(Trusted { role: role.clone(), document, version, expires, signatures, value })
+    Ok(Trusted { role: role.clone(), document, version, expires, signatures, value, when: PhantomData })
 }
 
 fn check_size(role: &RoleName, raw: &[u8]) -> Result<(), TufError> {
@@ -353,7 +392,10 @@ fn base_role<'a>(root: &'a Root, role: &RoleName) -> Result<&'a RoleKeys, TufErr
     root.role(role).ok_or_else(|| TufError::UnknownDelegation { role: role.clone(), parent })
 }
 
-fn delegation<'a>(parent: &'a Trusted<Targets>, role: &RoleName) -> Result<&'a super::Delegation, TufError> {
+fn delegation<'a, W>(
+    parent: &'a Trusted<Targets, W>,
+    role: &RoleName,
+) -> Result<&'a super::Delegation, TufError> {
     let unknown = || TufError::UnknownDelegation { role: role.clone(), parent: parent.role.clone() };
     parent.delegation(role).ok_or_else(unknown)
 }

@@ -11,7 +11,7 @@ use crate::tuf::view::View;
 use crate::tuf::{PublicKey, RoleKeys, RoleName, Trusted, TufError, Version, canonical};
 
 /// Everything that a document says, known to us or not.
-pub(super) fn members<T>(document: &Trusted<T>) -> Result<Map<String, Value>, AuthorError> {
+pub(super) fn members<T, W>(document: &Trusted<T, W>) -> Result<Map<String, Value>, AuthorError> {
     let value = View::new(&document.message()).to_value();
     match value.map_err(|it| malformed(document.role(), it))? {
         Value::Object(members) => Ok(members),
@@ -20,7 +20,7 @@ pub(super) fn members<T>(document: &Trusted<T>) -> Result<Map<String, Value>, Au
 }
 
 /// The version after a document's.
-pub(super) fn next_version<T>(document: &Trusted<T>) -> Result<Version, AuthorError> {
+pub(super) fn next_version<T, W>(document: &Trusted<T, W>) -> Result<Version, AuthorError> {
     document.version().next().ok_or_else(|| AuthorError::Version { role: document.role().clone() })
 }
 
@@ -44,12 +44,6 @@ pub(super) fn object<'a>(members: &'a mut Map<String, Value>, name: &str) -> &'a
         *member = Value::Object(Map::new());
     }
     member.as_object_mut().expect("it was made an object above")
-}
-
-/// A key as metadata writes it.
-pub(super) fn key_json(key: &PublicKey) -> Value {
-    let public = STANDARD.encode(key.public());
-    json!({"keytype": key.key_type().as_str(), "keyval": {"private": null, "public": public}})
 }
 
 /// Length and hashes of a file, as `snapshot` and `timestamp` list them.

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::AuthorError;
-use super::body::{self, key_json};
+use super::{AuthorError, body};
 use crate::tuf::{Delegation, KeyId, PublicKey, RoleKeys, RoleName};
 
 /// Keys that a delegation gets or loses.
@@ -61,6 +60,10 @@ impl Delegations {
 
     pub(super) fn is_changed(&self) -> bool {
         self.changed
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Delegation> {
+        self.roles.iter().map(|(it, _)| it)
     }
 
     pub(super) fn keys(&self, role: &RoleName) -> Option<&RoleKeys> {
@@ -130,7 +133,7 @@ impl Delegations {
         for key in self.roles.iter().flat_map(|(it, _)| &it.keys.keys) {
             let id = key.id().to_string();
             let listed = self.listed.get(&id).cloned();
-            keys.insert(id, listed.unwrap_or_else(|| key_json(key)));
+            keys.insert(id, listed.unwrap_or_else(|| key.to_json()));
         }
         let roles = self.roles.iter().map(|(delegation, members)| {
             let mut entry = members.clone();

@@ -79,6 +79,14 @@ impl PartialDocument {
         Targets::parse(role, &Arc::new(document), vec![String::new()])
     }
 
+    /// What a `root` says, before it is trusted.
+    pub fn unverified_root(&self) -> Result<Root, TufError> {
+        let role = self.role();
+        let document = Document::unsigned(self.signed.document.body.clone());
+        let document = document.map_err(|reason| TufError::Malformed { role: role.clone(), reason })?;
+        Root::parse(&document)
+    }
+
     /// Adds the signatures of those of these who may sign and did not; returns how many were added.
     pub fn sign(&mut self, signers: &[&dyn Signer]) -> Result<usize, AuthorError> {
         self.signed.sign(signers)

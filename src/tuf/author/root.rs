@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::body::{self, key_json};
-use super::{AuthorError, UnsignedDocument};
+use super::{AuthorError, UnsignedDocument, body};
 use crate::tuf::{PublicKey, RoleKeys, RoleName, Root, Trusted, Version};
 
 /// A `root` in the making.
@@ -135,7 +134,7 @@ impl RootDraft {
 fn write_role(members: &mut Map<String, Value>, role: &RoleName, keys: &RoleKeys) {
     let listed = body::object(members, "keys");
     for key in &keys.keys {
-        listed.insert(key.id().to_string(), key_json(key));
+        listed.insert(key.id().to_string(), key.to_json());
     }
     let entry = body::object(body::object(members, "roles"), role.as_str());
     let ids: Vec<_> = keys.keys.iter().map(|it| it.id().as_str()).collect();

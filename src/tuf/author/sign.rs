@@ -85,6 +85,18 @@ impl UnsignedDocument {
         self.expires
     }
 
+    /// Each set of keys that must reach its threshold.
+    #[must_use]
+    pub fn demands(&self) -> &[RoleKeys] {
+        &self.demands
+    }
+
+    /// Keys whose signatures are welcome, and not needed.
+    #[must_use]
+    pub fn welcome(&self) -> &[PublicKey] {
+        &self.welcome
+    }
+
     /// Signs with each of these that may, and returns the file if that suffices.
     pub fn sign(self, signers: &[&dyn Signer]) -> Result<Vec<u8>, AuthorError> {
         let mut signed = Signed::new(self);

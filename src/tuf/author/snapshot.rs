@@ -22,7 +22,7 @@ impl SnapshotDraft {
     }
 
     /// The version after this one.
-    pub fn edit(snapshot: &Trusted<Snapshot>, expires: Timestamp) -> Result<Self, AuthorError> {
+    pub fn edit<W>(snapshot: &Trusted<Snapshot, W>, expires: Timestamp) -> Result<Self, AuthorError> {
         Ok(Self { members: body::members(snapshot)?, version: body::next_version(snapshot)?, expires })
     }
 

@@ -16,7 +16,7 @@ use super::delegations::Delegations;
 use super::{AuthorError, DelegationKeys, UnsignedDocument, body};
 use crate::tuf::document::Document;
 use crate::tuf::view::{Parsed, View};
-use crate::tuf::{RoleKeys, RoleName, Target, Targets, Trusted, Version, canonical};
+use crate::tuf::{Delegation, RoleKeys, RoleName, Target, Targets, Trusted, Version, canonical};
 
 /// A `targets` file, or a delegation's, in the making.
 #[derive(Clone, Debug)]
@@ -41,8 +41,14 @@ impl TargetsDraft {
         Self { role, version: Version::FIRST, expires, base: None, changes, cleared: false, delegations }
     }
 
+    /// A list without targets, whose version is the one after this: what a role begins anew with.
+    pub fn after(role: RoleName, version: Version, expires: Timestamp) -> Result<Self, AuthorError> {
+        let version = version.next().ok_or_else(|| AuthorError::Version { role: role.clone() })?;
+        Ok(Self { version, ..Self::new(role, expires) })
+    }
+
     /// The version after this one.
-    pub fn edit(targets: &Trusted<Targets>, expires: Timestamp) -> Result<Self, AuthorError> {
+    pub fn edit<W>(targets: &Trusted<Targets, W>, expires: Timestamp) -> Result<Self, AuthorError> {
         let document = targets.document();
         let role = targets.role().clone();
         let [listed] = document.fields(["delegations"]).map_err(|it| body::malformed(&role, it))?;
@@ -132,6 +138,11 @@ impl TargetsDraft {
     /// Removes a delegation. Returns whether there was one.
     pub fn remove_delegation(&mut self, role: &RoleName) -> bool {
         self.delegations.remove(role)
+    }
+
+    /// The roles that it delegates to, in the order of the file.
+    pub fn delegations(&self) -> impl Iterator<Item = &Delegation> {
+        self.delegations.iter()
     }
 
     /// The keys of a delegation.
