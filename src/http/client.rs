@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use url::Url;
 
 use super::auth::Authorizer;
@@ -169,7 +170,7 @@ impl Inner {
                     return Err(HttpError::Status {
                         url: shown(&current),
                         status,
-                        problem: Problem::read(&answer.body),
+                        problem: Problem::read(&answer.body, retry_after(&answer.headers)),
                     });
                 }
             }
@@ -250,6 +251,11 @@ fn redirect_target(from: &Url, headers: &HeaderMap, plain: Option<&Url>) -> Resu
         return Err(refused(shown(&target), "the target holds credentials"));
     }
     Ok(target)
+}
+
+/// The other form of the header, a date, is seldom seen, and would need a clock.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 fn content_type(headers: &HeaderMap) -> String {

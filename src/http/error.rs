@@ -5,6 +5,7 @@
 
 use std::error::Error as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use url::Url;
 
@@ -145,11 +146,13 @@ pub struct Problem {
     /// The innermost text of the detail, where there is one: notary's server says there what is
     /// wrong with an upload.
     pub detail: String,
+    /// When to try again, where the server says so in seconds.
+    pub retry_after: Option<Duration>,
 }
 
 impl Problem {
     /// Reads the beginning of an unsuccessful answer's body.
-    pub(super) fn read(body: &[u8]) -> Self {
+    pub(super) fn read(body: &[u8], retry_after: Option<Duration>) -> Self {
         #[derive(serde::Deserialize)]
         struct Errors {
             errors: Vec<OneError>,
@@ -165,13 +168,18 @@ impl Problem {
         }
         let errors: Option<Errors> = serde_json::from_slice(body).ok();
         let Some(first) = errors.and_then(|errors| errors.errors.into_iter().next()) else {
-            return Self::default();
+            return Self { retry_after, ..Self::default() };
         };
         let detail = match &first.detail {
             serde_json::Value::String(text) => text,
             detail => detail.pointer("/Error/Msg").and_then(serde_json::Value::as_str).unwrap_or_default(),
         };
-        Self { code: excerpt(&first.code), message: excerpt(&first.message), detail: excerpt(detail) }
+        Self {
+            code: excerpt(&first.code),
+            message: excerpt(&first.message),
+            detail: excerpt(detail),
+            retry_after,
+        }
     }
 }
 
