@@ -129,9 +129,7 @@ impl Cache {
         role: &RoleName,
         content: &[u8],
     ) -> io::Result<()> {
-        // Its file would lie where another repository's metadata does: `a` with the role
-        // `targets/metadata/root`, and the repository `a/metadata/targets`.
-        if role.as_str().split('/').any(|part| part == METADATA) {
+        if is_misplaced(role) {
             return Ok(());
         }
         let _lock = self.lock(gun)?;
@@ -139,6 +137,63 @@ impl Cache {
             return Ok(());
         }
         self.replace(gun, role, content)
+    }
+
+    /// Stores files that were published just now: those that name them can be read from the server.
+    ///
+    /// As ever, the root must still be the one that the caller started from.
+    pub(super) fn store_published(
+        &self,
+        gun: &Gun,
+        start: Option<&[u8]>,
+        files: &[(RoleName, Vec<u8>)],
+    ) -> io::Result<Stored> {
+        let _lock = self.lock(gun)?;
+        if self.content(gun, &RoleName::ROOT).as_deref() != start {
+            return Ok(Stored::RootChanged);
+        }
+        for (role, content) in files {
+            if !is_misplaced(role) {
+                self.replace(gun, role, content)?;
+            }
+        }
+        Ok(Stored::Written)
+    }
+
+    /// Forgets a repository. Returns whether anything of it was there.
+    ///
+    /// Other repositories may lie below it: `a` and `a/b`.
+    pub(super) fn remove(&self, gun: &Gun) -> io::Result<bool> {
+        let folder = self.folder.join(TUF).join(gun.as_str());
+        if !folder.is_dir() {
+            return Ok(false);
+        }
+        let mut removed = false;
+        {
+            let _lock = self.lock(gun)?;
+            for name in [METADATA, CHANGELIST] {
+                match std::fs::remove_dir_all(folder.join(name)) {
+                    Ok(()) => removed = true,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            std::fs::remove_file(folder.join(LOCK))?;
+        }
+        // Folders that others are below stay.
+        let mut empty = Some(folder.as_path());
+        while let Some(folder) = empty.filter(|it| it.parent() != Some(self.folder.as_path())) {
+            if std::fs::remove_dir(folder).is_err() {
+                break;
+            }
+            empty = folder.parent();
+        }
+        Ok(removed)
+    }
+
+    /// Where notary keeps staged changes of a repository.
+    pub(super) fn changelist(&self, gun: &Gun) -> PathBuf {
+        self.folder.join(TUF).join(gun.as_str()).join(CHANGELIST)
     }
 
     fn content(&self, gun: &Gun, role: &RoleName) -> Option<Vec<u8>> {
@@ -215,13 +270,20 @@ pub(super) enum Stored {
     RootChanged,
 }
 
-fn private_folder(folder: &Path) -> io::Result<()> {
+/// Whether a role's file would lie where another repository's metadata does: `a` with the role
+/// `targets/metadata/root`, and the repository `a/metadata/targets`.
+fn is_misplaced(role: &RoleName) -> bool {
+    role.as_str().split('/').any(|part| part == METADATA)
+}
+
+pub(super) fn private_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 const TUF: &str = "tuf";
 const METADATA: &str = "metadata";
 const ROOT_FILE: &str = "root.json";
+const CHANGELIST: &str = "changelist";
 const LOCK: &str = ".trustgate.lock";
 /// A name of a repository has 255 characters at most, and at most every other one is a `/`.
 const WALK_DEPTH: usize = 130;

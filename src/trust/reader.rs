@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::refresh::Refresh;
-use super::remote::Remote;
+use super::remote::{Contact, Remote};
 use super::repository::Repository;
 use super::server::check_server;
 use super::{Cache, Freshness, RepositoryTerms, SignedTarget, TrustError, TrustSource, Want, server_for};
@@ -100,11 +100,13 @@ impl TrustReader {
                 state
             }
         };
+        let now = (self.clock)();
         let refresh = Refresh {
-            remote: Arc::new(Remote::new(self.http.clone(), server, gun.clone())),
+            remote: Arc::new(Remote::new(self.http.clone(), server, gun.clone(), Contact::Pull)),
             cache: self.cache.clone(),
             pins: pins.clone(),
-            now: (self.clock)(),
+            now,
+            when: now,
         };
         // A task of its own: repositories are verified on all cores, and a caller that goes away
         // does not leave the others without an answer.

@@ -12,26 +12,29 @@
 use std::sync::Arc;
 
 use super::cache::{CachedFile, Start, Stored};
-use super::remote::{Remote, RemoteError};
+use super::remote::{Contact, NOT_ASKED, Remote, RemoteError};
 use super::repository::{Account, Repository};
 use super::{Cache, Freshness, TrustError};
 use crate::tuf::{
-    FileMeta, ROOT_LIMIT, RoleName, RootChain, RootPins, SNAPSHOT_LIMIT, Snapshot, TARGETS_LIMIT,
-    TIMESTAMP_LIMIT, Targets, Timestamp, Trusted, TufError, Version, peek_version, signed_version,
+    FileMeta, ROOT_LIMIT, RoleName, Root, RootChain, RootPins, SNAPSHOT_LIMIT, Snapshot, TARGETS_LIMIT,
+    TIMESTAMP_LIMIT, Targets, Timestamp, Trusted, TufError, Version, When, peek_version, signed_version,
     verify_snapshot, verify_targets, verify_timestamp,
 };
 
 /// What a refresh starts from.
-pub(super) struct Refresh {
+pub(super) struct Refresh<W = jiff::Timestamp> {
     pub(super) remote: Arc<Remote>,
     pub(super) cache: Option<Cache>,
     pub(super) pins: RootPins,
     pub(super) now: jiff::Timestamp,
+    /// When everything but the timestamp must be valid. The server renews the timestamp by itself, so
+    /// that an expired one is an old one.
+    pub(super) when: W,
 }
 
-impl Refresh {
+impl<W: When + Send + Sync + 'static> Refresh<W> {
     /// The repository's current state, verified, and stored in the cache.
-    pub(super) async fn run(self) -> Result<Repository, TrustError> {
+    pub(super) async fn run(self) -> Result<Repository<W>, TrustError> {
         for _ in 0..RESTART_LIMIT {
             if let Some(repository) = self.attempt().await? {
                 return Ok(repository);
@@ -41,7 +44,7 @@ impl Refresh {
     }
 
     /// `None` means that another process trusted another root meanwhile.
-    async fn attempt(&self) -> Result<Option<Repository>, TrustError> {
+    async fn attempt(&self) -> Result<Option<Repository<W>>, TrustError> {
         let mut notes = Vec::new();
         let cached_root = self.cached_root()?;
         let start = Start {
@@ -54,6 +57,14 @@ impl Refresh {
         };
         let first_use = known.is_none() && self.pins == RootPins::TrustOnFirstUse;
         let (mut chain, answer) = match known.clone() {
+            // Who publishes wants to know of a new root before anything is signed with old keys.
+            Some(mut chain) if self.remote.contact() == Contact::Push => {
+                let (root, timestamp) = self.root_and_timestamp().await?;
+                if root != chain.root().raw() {
+                    self.catch_up(&mut chain, root).await?;
+                }
+                (chain, timestamp)
+            }
             Some(chain) => (chain, self.remote.current(&RoleName::TIMESTAMP, TIMESTAMP_LIMIT).await),
             None => self.first_contact().await?,
         };
@@ -82,7 +93,7 @@ impl Refresh {
         }
         let account = Account { freshness, first_use, cached, notes: state.notes };
         let repository =
-            Repository::new(Arc::clone(&self.remote), self.cache.clone(), chain, walked, account, self.now);
+            Repository::new(Arc::clone(&self.remote), self.cache.clone(), chain, walked, account, self.when);
         match self.store(start, repository).await? {
             (_, Stored::RootChanged) => Ok(None),
             (repository, Stored::Written | Stored::Overtaken) => Ok(Some(repository)),
@@ -115,6 +126,13 @@ impl Refresh {
 
     /// No root is known: root and timestamp are asked for at once.
     async fn first_contact(&self) -> Result<(RootChain, Result<Vec<u8>, RemoteError>), TrustError> {
+        let (raw, timestamp) = self.root_and_timestamp().await?;
+        let chain = RootChain::bootstrap(self.remote.gun(), raw, &self.pins, self.when)
+            .map_err(|error| self.metadata_error(error))?;
+        Ok((chain, timestamp))
+    }
+
+    async fn root_and_timestamp(&self) -> Result<(Vec<u8>, Result<Vec<u8>, RemoteError>), TrustError> {
         let (root, timestamp) = futures_util::future::join(
             self.remote.current(&RoleName::ROOT, ROOT_LIMIT),
             self.remote.current(&RoleName::TIMESTAMP, TIMESTAMP_LIMIT),
@@ -126,9 +144,31 @@ impl Refresh {
             }
             error => self.remote.explain(error, RoleName::ROOT.as_str()),
         })?;
-        let chain = RootChain::bootstrap(self.remote.gun(), raw, &self.pins, self.now)
-            .map_err(|error| self.metadata_error(error))?;
-        Ok((chain, timestamp))
+        Ok((raw, timestamp))
+    }
+
+    /// Moves the chain on to this root, by way of every one in between where it must be.
+    async fn catch_up(&self, chain: &mut RootChain, newest: Vec<u8>) -> Result<(), TrustError> {
+        let failed = |error| self.metadata_error(error);
+        let error = match chain.advance(newest.clone(), &self.pins, false, self.when) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let current = chain.root().version().get();
+        let target = peek_version(&newest).map_or(0, Version::get);
+        let gap = target.saturating_sub(current);
+        if !matches!(error, TufError::NotSignedByPrevious { .. }) || !(2..=ROTATION_LIMIT).contains(&gap) {
+            return Err(failed(error));
+        }
+        for version in current + 1..target {
+            let raw = self
+                .remote
+                .by_version(&RoleName::ROOT, version, ROOT_LIMIT)
+                .await
+                .map_err(|error| self.remote.explain(error, &format!("{version}.root")))?;
+            chain.advance(raw, &self.pins, true, self.when).map_err(failed)?;
+        }
+        chain.advance(newest, &self.pins, false, self.when).map_err(failed)
     }
 
     /// What is cached of a role other than root; a file that can't be read is passed over.
@@ -144,8 +184,16 @@ impl Refresh {
     }
 
     /// Stores what did not come from the cache; that it could not is a note.
-    async fn store(&self, start: Start, repository: Repository) -> Result<(Repository, Stored), TrustError> {
+    async fn store(
+        &self,
+        start: Start,
+        repository: Repository<W>,
+    ) -> Result<(Repository<W>, Stored), TrustError> {
         let Some(cache) = self.cache.clone() else { return Ok((repository, Stored::Overtaken)) };
+        // Nobody reads by an expired root, so nobody shall find one that was never trusted before.
+        if repository.chain().check_expiry(self.now).is_err() {
+            return Ok((repository, Stored::Overtaken));
+        }
         let stored = tokio::task::spawn_blocking(move || {
             let files = repository.files_to_store(&start);
             if files.is_empty() {
@@ -177,15 +225,15 @@ impl Refresh {
 }
 
 /// Timestamp, snapshot and targets that belong together.
-pub(super) struct Walked {
-    pub(super) timestamp: Trusted<Timestamp>,
-    pub(super) snapshot: Trusted<Snapshot>,
-    pub(super) targets: Trusted<Targets>,
+pub(super) struct Walked<W = jiff::Timestamp> {
+    pub(super) timestamp: Trusted<Timestamp, W>,
+    pub(super) snapshot: Trusted<Snapshot, W>,
+    pub(super) targets: Trusted<Targets, W>,
 }
 
 /// One refresh on its way through the roles.
-struct Walk<'a> {
-    refresh: &'a Refresh,
+struct Walk<'a, W> {
+    refresh: &'a Refresh<W>,
     /// The cached root, by whose keys the cached files count as seen before.
     old_root: Option<RootChain>,
     old_timestamp: Option<Vec<u8>>,
@@ -193,7 +241,7 @@ struct Walk<'a> {
     notes: Vec<String>,
 }
 
-impl Walk<'_> {
+impl<W: When + Send + Sync + 'static> Walk<'_, W> {
     /// The server's timestamp; where the server can't be reached, the cached one.
     fn choose_timestamp(
         &mut self,
@@ -201,8 +249,13 @@ impl Walk<'_> {
     ) -> Result<(Vec<u8>, Freshness), TrustError> {
         match (answer, &self.old_timestamp) {
             (Ok(raw), _) => Ok((raw, Freshness::Fresh)),
-            (Err(RemoteError::Http(error)), Some(raw)) if error.is_unreachable() => {
+            (Err(RemoteError::Http(error)), Some(raw))
+                if error.is_unreachable() && self.refresh.remote.contact() == Contact::Pull =>
+            {
                 Ok((raw.clone(), Freshness::Cached { reason: error.to_string() }))
+            }
+            (Err(RemoteError::NotAsked), Some(raw)) => {
+                Ok((raw.clone(), Freshness::Cached { reason: NOT_ASKED.to_owned() }))
             }
             (Err(error), _) => Err(self.refresh.remote.explain(error, RoleName::TIMESTAMP.as_str())),
         }
@@ -213,11 +266,13 @@ impl Walk<'_> {
         chain: &RootChain,
         raw: Vec<u8>,
         freshness: &Freshness,
-    ) -> Result<Walked, TrustError> {
+    ) -> Result<Walked<W>, TrustError> {
         let refresh = self.refresh;
         let failed = |error| refresh.metadata_error(error);
         self.cached.clear();
-        chain.check_expiry(refresh.now).map_err(failed)?;
+        if let Some(now) = refresh.when.now() {
+            chain.check_expiry(now).map_err(failed)?;
+        }
         let root = chain.root();
         let minimum = match &self.old_timestamp {
             // The same file again: it was seen before, and that is all it says.
@@ -225,20 +280,33 @@ impl Walk<'_> {
             Some(old) => self.seen_before(&RoleName::TIMESTAMP, old.clone()),
             None => None,
         };
-        let timestamp = match (verify_timestamp(root, raw, minimum, refresh.now), freshness) {
+        let timestamp = match (self.verify_timestamp(root, raw, minimum), freshness) {
             (Ok(timestamp), _) => timestamp,
             (Err(error), Freshness::Fresh) => return Err(failed(error)),
             (Err(error), Freshness::Cached { reason }) => return Err(self.nothing_left(reason, &error)),
         };
         let meta = timestamp.snapshot().clone();
-        let verify = |raw, minimum| verify_snapshot(root, &timestamp, raw, minimum, refresh.now);
+        let verify = |raw, minimum| verify_snapshot(root, &timestamp, raw, minimum, refresh.when);
         let snapshot = self.named_file(&RoleName::SNAPSHOT, &meta, SNAPSHOT_LIMIT, verify).await?;
         let Some(meta) = snapshot.meta(&RoleName::TARGETS).cloned() else {
             return Err(failed(TufError::NotInSnapshot { role: RoleName::TARGETS }));
         };
-        let verify = |raw, minimum| verify_targets(root, &snapshot, raw, minimum, refresh.now);
+        let verify = |raw, minimum| verify_targets(root, &snapshot, raw, minimum, refresh.when);
         let targets = self.named_file(&RoleName::TARGETS, &meta, TARGETS_LIMIT, verify).await?;
         Ok(Walked { timestamp, snapshot, targets })
+    }
+
+    fn verify_timestamp(
+        &self,
+        root: &Trusted<Root>,
+        raw: Vec<u8>,
+        minimum: Option<Version>,
+    ) -> Result<Trusted<Timestamp, W>, TufError> {
+        let timestamp = verify_timestamp(root, raw, minimum, self.refresh.when)?;
+        if self.refresh.remote.contact() != Contact::Never {
+            timestamp.check_expiry(self.refresh.now)?;
+        }
+        Ok(timestamp)
     }
 
     /// The file that another one names: from the cache if it is the one, else from the server.
@@ -247,8 +315,8 @@ impl Walk<'_> {
         role: &RoleName,
         meta: &FileMeta,
         limit: usize,
-        verify: impl Fn(Vec<u8>, Option<Version>) -> Result<Trusted<T>, TufError>,
-    ) -> Result<Trusted<T>, TrustError> {
+        verify: impl Fn(Vec<u8>, Option<Version>) -> Result<Trusted<T, W>, TufError>,
+    ) -> Result<Trusted<T, W>, TrustError> {
         let refresh = self.refresh;
         let mut minimum = None;
         if let Some(old) = refresh.cached(role, limit, &mut self.notes) {
@@ -292,7 +360,7 @@ impl Walk<'_> {
         &mut self,
         chain: &mut RootChain,
         reason: TufError,
-    ) -> Result<Walked, TrustError> {
+    ) -> Result<Walked<W>, TrustError> {
         let refresh = self.refresh;
         let remote = &refresh.remote;
         let explain = |error| remote.explain(error, RoleName::ROOT.as_str());
@@ -300,37 +368,12 @@ impl Walk<'_> {
         if raw == chain.root().raw() {
             return Err(refresh.metadata_error(reason));
         }
-        self.catch_up(chain, raw).await?;
+        refresh.catch_up(chain, raw).await?;
         let timestamp = remote
             .current(&RoleName::TIMESTAMP, TIMESTAMP_LIMIT)
             .await
             .map_err(|error| remote.explain(error, RoleName::TIMESTAMP.as_str()))?;
         self.walk(chain, timestamp, &Freshness::Fresh).await
-    }
-
-    /// Moves the chain on to this root, by way of every one in between where it must be.
-    async fn catch_up(&self, chain: &mut RootChain, newest: Vec<u8>) -> Result<(), TrustError> {
-        let refresh = self.refresh;
-        let failed = |error| refresh.metadata_error(error);
-        let error = match chain.advance(newest.clone(), &refresh.pins, false, refresh.now) {
-            Ok(()) => return Ok(()),
-            Err(error) => error,
-        };
-        let current = chain.root().version().get();
-        let target = peek_version(&newest).map_or(0, Version::get);
-        let gap = target.saturating_sub(current);
-        if !matches!(error, TufError::NotSignedByPrevious { .. }) || !(2..=ROTATION_LIMIT).contains(&gap) {
-            return Err(failed(error));
-        }
-        for version in current + 1..target {
-            let raw = refresh
-                .remote
-                .by_version(&RoleName::ROOT, version, ROOT_LIMIT)
-                .await
-                .map_err(|error| refresh.remote.explain(error, &format!("{version}.root")))?;
-            chain.advance(raw, &refresh.pins, true, refresh.now).map_err(failed)?;
-        }
-        chain.advance(newest, &refresh.pins, false, refresh.now).map_err(failed)
     }
 
     /// The server can't be reached, and the cached timestamp does not help either.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use url::Url;
 
 use super::TrustError;
-use crate::http::{Access, HttpClient, HttpError, shown};
+use crate::http::{Access, HttpClient, HttpError, Request, Response, Verb, shown};
 use crate::image::Gun;
 use crate::tuf::RoleName;
 
@@ -16,15 +16,40 @@ pub(super) struct Remote {
     server: Url,
     gun: Gun,
     access: Access,
+    contact: Contact,
     requests: AtomicU32,
 }
 
+/// What the server is contacted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Contact {
+    /// Reading.
+    Pull,
+    /// Publishing what was read, changed.
+    Push,
+    /// Reading what was published just now.
+    Confirm,
+    /// Nothing: it is not contacted at all.
+    Never,
+}
+
 impl Remote {
-    pub(super) fn new(http: HttpClient, server: Url, gun: Gun) -> Self {
-        // Docker logs in to the trust server with the credentials of the registry.
-        let access =
-            Access { registry: gun.domain().to_owned(), scope: format!("repository:{gun}:{ACTION}") };
-        Self { http, server, gun, access, requests: AtomicU32::new(0) }
+    pub(super) fn new(http: HttpClient, server: Url, gun: Gun, contact: Contact) -> Self {
+        let actions = match contact {
+            Contact::Pull | Contact::Never => PULL,
+            Contact::Push | Contact::Confirm => PUSH,
+        };
+        let access = access(&gun, actions);
+        Self { http, server, gun, access, contact, requests: AtomicU32::new(0) }
+    }
+
+    pub(super) fn contact(&self) -> Contact {
+        self.contact
+    }
+
+    /// The registry whose credentials count.
+    pub(super) fn registry(&self) -> &str {
+        &self.access.registry
     }
 
     pub(super) fn gun(&self) -> &Gun {
@@ -66,10 +91,36 @@ impl Remote {
         self.file(&format!("{version}.{role}.json"), limit).await
     }
 
-    async fn file(&self, name: &str, limit: usize) -> Result<Vec<u8>, RemoteError> {
+    /// Any request to one of the repository's paths; `actions` is what a token must allow, where that is
+    /// more than the rest needs.
+    pub(super) async fn request(
+        &self,
+        verb: Verb,
+        name: &str,
+        limit: usize,
+        actions: Option<&str>,
+    ) -> Result<Response, HttpError> {
+        let access = actions.map(|it| access(&self.gun, it));
+        let access = access.as_ref().unwrap_or(&self.access);
+        let url = self.url(name);
+        let request = Request { access: Some(access), ..Request::new(verb, &url, limit) };
+        let answer = self.http.send(&request).await;
+        self.requests.fetch_add(answer.as_ref().map_or(1, |it| it.requests), Ordering::Relaxed);
+        answer
+    }
+
+    fn url(&self, name: &str) -> Url {
         let mut url = self.server.clone();
         let base = self.server.path().trim_end_matches('/');
         url.set_path(&format!("{base}/v2/{}/_trust/tuf/{name}", self.gun));
+        url
+    }
+
+    async fn file(&self, name: &str, limit: usize) -> Result<Vec<u8>, RemoteError> {
+        if self.contact == Contact::Never {
+            return Err(RemoteError::NotAsked);
+        }
+        let url = self.url(name);
         match self.http.get(&url, limit, Some(&self.access)).await {
             Ok(response) => {
                 self.requests.fetch_add(response.requests, Ordering::Relaxed);
@@ -94,6 +145,12 @@ impl Remote {
         let (gun, server) = (self.gun.clone(), self.server());
         match error {
             RemoteError::Missing => TrustError::MissingRole { gun, server, role: file.to_owned() },
+            RemoteError::NotAsked => TrustError::StaleCache {
+                gun,
+                server,
+                reason: NOT_ASKED.to_owned(),
+                cached: format!("`{file}` is not in the cache"),
+            },
             RemoteError::NotMetadata { url, reason } => TrustError::NotMetadata { gun, url, reason },
             RemoteError::Http(source) => match source {
                 HttpError::Unauthorized { .. } | HttpError::Status { status: FORBIDDEN, .. } => {
@@ -110,6 +167,8 @@ impl Remote {
 pub(super) enum RemoteError {
     /// The server does not have it.
     Missing,
+    /// The server is not to be contacted.
+    NotAsked,
     /// Something else came in its place.
     NotMetadata { url: String, reason: String },
     /// The request itself failed.
@@ -131,6 +190,14 @@ fn not_metadata(body: &[u8], content_type: &str) -> Option<String> {
     Some(reason.to_owned())
 }
 
-const ACTION: &str = "pull";
+/// Docker logs in to the trust server with the credentials of the registry.
+fn access(gun: &Gun, actions: &str) -> Access {
+    Access { registry: gun.domain().to_owned(), scope: format!("repository:{gun}:{actions}") }
+}
+
+const PULL: &str = "pull";
+const PUSH: &str = "push,pull";
+/// Why a server that is not contacted gave nothing.
+pub(super) const NOT_ASKED: &str = "it was not asked";
 const NOT_FOUND: u16 = 404;
 const FORBIDDEN: u16 = 403;

@@ -12,19 +12,19 @@ use super::target::RoleStatus;
 use super::{Cache, Freshness, TrustError};
 use crate::image::Gun;
 use crate::tuf::{
-    RoleName, RootChain, TARGETS_LIMIT, Targets, Trusted, TufError, signed_delegation_version,
+    RoleName, RootChain, TARGETS_LIMIT, Targets, Trusted, TufError, When, signed_delegation_version,
     verify_delegation,
 };
 
 /// Roles that were verified together, and where they came from.
-pub(super) struct Repository {
+pub(super) struct Repository<W = jiff::Timestamp> {
     remote: Arc<Remote>,
     cache: Option<Cache>,
     chain: RootChain,
-    walked: Walked,
+    walked: Walked<W>,
     account: Account,
-    now: jiff::Timestamp,
-    delegations: Mutex<BTreeMap<RoleName, Arc<OnceCell<Loaded>>>>,
+    when: W,
+    delegations: Mutex<BTreeMap<RoleName, Arc<OnceCell<Loaded<W>>>>>,
     later_notes: Mutex<Vec<String>>,
 }
 
@@ -39,22 +39,22 @@ pub(super) struct Account {
 
 /// A delegation as it was found; the same for everybody who asks. `None`: nobody delegates to the
 /// role, or it was never published.
-type Loaded = Result<Option<Arc<Delegated>>, TrustError>;
+pub(super) type Loaded<W> = Result<Option<Arc<Delegated<W>>>, TrustError>;
 
 /// A verified delegation.
-pub(super) struct Delegated {
-    pub(super) targets: Trusted<Targets>,
+pub(super) struct Delegated<W = jiff::Timestamp> {
+    pub(super) targets: Trusted<Targets, W>,
     pub(super) cached: bool,
 }
 
-impl Repository {
+impl<W: When + Send + Sync + 'static> Repository<W> {
     pub(super) fn new(
         remote: Arc<Remote>,
         cache: Option<Cache>,
         chain: RootChain,
-        walked: Walked,
+        walked: Walked<W>,
         account: Account,
-        now: jiff::Timestamp,
+        when: W,
     ) -> Self {
         Self {
             remote,
@@ -62,7 +62,7 @@ impl Repository {
             chain,
             walked,
             account,
-            now,
+            when,
             delegations: Mutex::default(),
             later_notes: Mutex::default(),
         }
@@ -88,8 +88,12 @@ impl Repository {
         &self.chain
     }
 
-    pub(super) fn targets(&self) -> &Trusted<Targets> {
+    pub(super) fn targets(&self) -> &Trusted<Targets, W> {
         &self.walked.targets
+    }
+
+    pub(super) fn walked(&self) -> &Walked<W> {
+        &self.walked
     }
 
     pub(super) fn timestamp_expires(&self) -> jiff::Timestamp {
@@ -151,8 +155,8 @@ impl Repository {
     }
 
     /// The verified delegation of this name, from the cache or the server.
-    pub(super) async fn delegation(&self, role: &RoleName) -> Loaded {
-        let mut parent: Option<Arc<Delegated>> = None;
+    pub(super) async fn delegation(&self, role: &RoleName) -> Loaded<W> {
+        let mut parent: Option<Arc<Delegated<W>>> = None;
         for ancestor in lineage(role) {
             let cell = {
                 let mut delegations = self.delegations.lock().unwrap_or_else(PoisonError::into_inner);
@@ -167,10 +171,10 @@ impl Repository {
         Ok(parent)
     }
 
-    async fn load(&self, parent: &Trusted<Targets>, role: &RoleName) -> Loaded {
+    async fn load(&self, parent: &Trusted<Targets, W>, role: &RoleName) -> Loaded<W> {
         let snapshot = &self.walked.snapshot;
         let (Some(_), Some(meta)) = (parent.delegation(role), snapshot.meta(role)) else { return Ok(None) };
-        let verify = |raw, minimum| verify_delegation(parent, role, snapshot, raw, minimum, self.now);
+        let verify = |raw, minimum| verify_delegation(parent, role, snapshot, raw, minimum, self.when);
         let mut minimum = None;
         if let Some(old) = self.cached(role) {
             if u64::try_from(old.len()).is_ok_and(|length| length == meta.length) {
@@ -212,7 +216,7 @@ impl Repository {
         }
     }
 
-    async fn store(&self, delegated: Arc<Delegated>) {
+    async fn store(&self, delegated: Arc<Delegated<W>>) {
         let Some(cache) = self.cache.clone() else { return };
         let (gun, timestamp) = (self.gun().clone(), self.walked.timestamp.raw().to_vec());
         let written = tokio::task::spawn_blocking(move || {
@@ -232,7 +236,7 @@ impl Repository {
 }
 
 /// A role's place in the account of what was checked.
-pub(super) fn status<T>(role: &Trusted<T>) -> RoleStatus {
+pub(super) fn status<T, W>(role: &Trusted<T, W>) -> RoleStatus {
     RoleStatus {
         role: role.role().to_string(),
         version: role.version().get(),

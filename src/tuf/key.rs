@@ -217,8 +217,8 @@ impl PublicKey {
         &self.canonical_id
     }
 
-    /// The key around which this PEM certificate is, leaf first where there are more; or why it is none.
-    pub fn from_certificate(text: &[u8]) -> Result<Self, String> {
+    /// The key of a PEM certificate, behind which those of authorities may stand; or why it is none.
+    pub fn from_bundle(text: &[u8]) -> Result<Self, String> {
         let key_info = Bundle::parse(text)?.first().key_info();
         let wrapped = [(KeyType::EcdsaX509, elliptic(&key_info)), (KeyType::RsaX509, rsa(&key_info))];
         let found = wrapped.into_iter().find(|(_, material)| material.is_ok());

@@ -13,4 +13,5 @@ mod harmless;
 mod hostile;
 mod image;
 mod keys;
+mod publish;
 mod verify_pin;

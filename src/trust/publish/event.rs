@@ -43,6 +43,12 @@ pub enum Event {
         /// The role.
         role: RoleName,
     },
+    /// The role's file was signed by keys that it no longer has, so that nothing of it counts any more: it
+    /// begins anew with what is published.
+    BegunAnew {
+        /// The role.
+        role: RoleName,
+    },
     /// A key was taken from a role, and nobody here can sign the role's file anew: until one of these
     /// keys does, readers refuse it.
     NeedsSigning {

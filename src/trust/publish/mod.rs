@@ -8,12 +8,24 @@
 //! told through [`Event`]s.
 
 mod change;
+mod changelist;
+mod delegations;
 mod error;
 mod event;
+mod initialize;
+mod keyring;
 mod options;
 mod outcome;
+mod partial;
 mod publisher;
+mod renew;
+mod rotate;
+mod run;
+mod seal;
 mod survey;
+mod tags;
+mod upload;
+mod workspace;
 
 pub use change::{Action, Change, StagedChange};
 pub use error::PublishError;

@@ -1,8 +1,17 @@
 //! All that is known of a repository: its roles, who may sign, with which keys, what is signed.
 
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::workspace::Base;
+use super::{PublishError, Publisher};
 use crate::image::Gun;
-use crate::trust::Freshness;
-use crate::tuf::{KeyId, KeyType, RoleName, Target, Version};
+use crate::trust::refresh::{Refresh, Walked};
+use crate::trust::remote::Contact;
+use crate::trust::{Freshness, TrustError};
+use crate::tuf::{
+    AnyTime, Delegation, KeyId, KeyType, RoleKeys, RoleName, Target, Targets, Trusted, TufError, Version,
+};
 
 /// How far a survey goes, and what it forgives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,3 +104,124 @@ pub struct SurveyedTarget {
     /// What it says.
     pub target: Target,
 }
+
+impl Publisher {
+    /// Reads all that is known of a repository.
+    pub(super) async fn look_over(&self, gun: &Gun, scope: SurveyScope) -> Result<Survey, PublishError> {
+        let contact = match scope {
+            SurveyScope::Valid | SurveyScope::EvenExpired => Contact::Pull,
+            SurveyScope::Cached => Contact::Never,
+        };
+        let now = (self.clock)();
+        let refresh = Refresh {
+            remote: Arc::new(self.remote(gun, contact)?),
+            cache: Some(self.cache.clone()),
+            pins: (self.pins)(gun),
+            now,
+            when: AnyTime,
+        };
+        let state = refresh.run().await?;
+        if scope == SurveyScope::Valid {
+            state.check_time(now)?;
+        }
+        let stored = self.keys.list()?.keys;
+        let here: BTreeSet<KeyId> = stored.into_iter().map(|it| it.id).collect();
+        let mut targets = Vec::new();
+        list_targets(state.targets(), &mut targets).map_err(|it| state.failed(it))?;
+        let delegations = survey_delegations(&state, scope, now, &here, &mut targets).await?;
+        targets.sort_by(|one, other| (&one.name, &one.role).cmp(&(&other.name, &other.role)));
+        Ok(Survey {
+            gun: gun.clone(),
+            server: state.server(),
+            freshness: state.account().freshness.clone(),
+            first_use: state.account().first_use,
+            roles: base_roles(&state, &here),
+            delegations,
+            targets,
+            staged: super::changelist::count(&self.cache.changelist(gun))?,
+            notes: state.notes(),
+        })
+    }
+}
+
+fn base_roles(state: &Base, here: &BTreeSet<KeyId>) -> Vec<SurveyedRole> {
+    let Walked { timestamp, snapshot, targets } = state.walked();
+    let root = state.chain().root();
+    let parts = [
+        (RoleName::ROOT, root.version(), root.expires(), root.signatures()),
+        (RoleName::TARGETS, targets.version(), targets.expires(), targets.signatures()),
+        (RoleName::SNAPSHOT, snapshot.version(), snapshot.expires(), snapshot.signatures()),
+        (RoleName::TIMESTAMP, timestamp.version(), timestamp.expires(), timestamp.signatures()),
+    ];
+    let surveyed = parts.into_iter().filter_map(|(role, version, expires, signatures)| {
+        let keys = state.chain().keys(&role)?;
+        let threshold = keys.threshold;
+        Some(SurveyedRole { version, expires, threshold, keys: survey_keys(keys, signatures, here), role })
+    });
+    surveyed.collect()
+}
+
+/// All delegations, level by level; their targets are added to the others.
+async fn survey_delegations(
+    state: &Base,
+    scope: SurveyScope,
+    now: jiff::Timestamp,
+    here: &BTreeSet<KeyId>,
+    targets: &mut Vec<SurveyedTarget>,
+) -> Result<Vec<SurveyedDelegation>, PublishError> {
+    let mut surveyed = Vec::new();
+    let mut queue: VecDeque<Delegation> = state.targets().delegations().iter().cloned().collect();
+    while let Some(delegation) = queue.pop_front() {
+        if DELEGATION_LIMIT <= surveyed.len() {
+            break;
+        }
+        let loaded = state.delegation(&delegation.name).await.and_then(|it| {
+            let expired = it.as_ref().and_then(|it| it.targets.check_expiry(now).err());
+            match expired.filter(|_| scope == SurveyScope::Valid) {
+                Some(error) => Err(state.failed(error)),
+                None => Ok(it),
+            }
+        });
+        let (file, signatures, problem) = match loaded {
+            Ok(Some(file)) => {
+                queue.extend(file.targets.delegations().iter().cloned());
+                list_targets(&file.targets, targets).map_err(|it| state.failed(it))?;
+                let file = &file.targets;
+                (Some((file.version(), file.expires())), file.signatures().to_vec(), None)
+            }
+            Ok(None) => (None, Vec::new(), None),
+            // Without the server nothing can be said of the others, either.
+            Err(error @ TrustError::Unreachable { .. }) => return Err(error.into()),
+            Err(error) => (None, Vec::new(), Some(error.to_string())),
+        };
+        surveyed.push(SurveyedDelegation {
+            role: delegation.name,
+            paths: delegation.paths,
+            threshold: delegation.keys.threshold,
+            keys: survey_keys(&delegation.keys, &signatures, here),
+            file,
+            problem,
+        });
+    }
+    Ok(surveyed)
+}
+
+fn list_targets(role: &Trusted<Targets, AnyTime>, targets: &mut Vec<SurveyedTarget>) -> Result<(), TufError> {
+    role.for_each(|name, target| {
+        targets.push(SurveyedTarget { name: name.to_owned(), role: role.role().clone(), target });
+    })
+}
+
+fn survey_keys(keys: &RoleKeys, signatures: &[KeyId], here: &BTreeSet<KeyId>) -> Vec<SurveyedKey> {
+    let surveyed = keys.keys.iter().map(|key| SurveyedKey {
+        id: key.id().clone(),
+        canonical_id: key.canonical_id().clone(),
+        key_type: key.key_type().clone(),
+        here: here.contains(key.canonical_id()),
+        signed: signatures.contains(key.id()),
+    });
+    surveyed.collect()
+}
+
+/// More than a repository has signers.
+const DELEGATION_LIMIT: usize = 1024;

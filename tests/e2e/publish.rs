@@ -1,0 +1,167 @@
+//! Publishing, handed back and forth between trustgate, docker and notary on a real trust server.
+
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::Digest as _;
+use trustgate::http::{HttpClient, HttpOptions, Proxies};
+use trustgate::image::{Digest, Gun};
+use trustgate::keys::{
+    EnvironmentPassphrases, KeyRole, KeyStore, Passphrase, PassphraseVariables, PrivateKey,
+};
+use trustgate::trust::publish::{
+    Event, Init, ManagedBy, NewSigner, Outcome, PublishError, Published, Publisher, Rotation, SignAs,
+    SignOptions, SurveyScope, Tags,
+};
+use trustgate::trust::{Cache, RepositoryTerms, TrustError, TrustReader, TrustSource as _, Want};
+use trustgate::tuf::{RoleName, Target};
+
+use crate::support::image::succeed;
+use crate::support::{Engine, Lab, lab};
+
+/// A machine with a docker configuration of its own, and a clock that can be wrong.
+struct Machine {
+    lab: &'static Lab,
+    config: tempfile::TempDir,
+    now: Arc<Mutex<SignedDuration>>,
+    events: Arc<Mutex<Vec<Event>>>,
+}
+
+impl Machine {
+    fn new(lab: &'static Lab) -> Self {
+        let config = lab.fresh_config();
+        Self { lab, config, now: Arc::default(), events: Arc::default() }
+    }
+
+    fn keys(&self) -> KeyStore {
+        KeyStore::new(&self.config.path().join("trust")).with_rounds(2048)
+    }
+
+    fn http(&self) -> HttpClient {
+        HttpClient::new(HttpOptions {
+            config_dir: Some(self.config.path().to_owned()),
+            proxies: Proxies::None,
+            ..HttpOptions::new()
+        })
+        .expect("a client")
+    }
+
+    fn clock(&self) -> trustgate::trust::Clock {
+        let ahead = Arc::clone(&self.now);
+        Arc::new(move || Timestamp::now() + *ahead.lock().expect("a clock"))
+    }
+
+    fn publisher(&self) -> Publisher {
+        let events = Arc::clone(&self.events);
+        let cache = Cache::new(self.config.path().join("trust"));
+        Publisher::new(self.http(), cache, self.keys(), self.clock())
+            .with_server(Some(self.lab.trust_server().to_owned()))
+            .with_events(Arc::new(move |event| events.lock().expect("events").push(event)))
+    }
+
+    fn digest(&self, gun: &Gun, tag: &str) -> Result<Digest, TrustError> {
+        let reader =
+            TrustReader::new(self.http(), Some(Cache::new(self.config.path().join("trust"))), self.clock())
+                .with_server(Some(self.lab.trust_server().to_owned()));
+        let tag = tag.parse().expect("a tag");
+        let terms = RepositoryTerms::docker();
+        block_on(reader.find(gun, Want::Tag(&tag), &terms)).map(|it| it.digest)
+    }
+
+    fn sign(&self, gun: &Gun, tag: &str, content: &[u8]) -> Result<Outcome, PublishError> {
+        let tags = [(tag.to_owned(), target(content))];
+        block_on(self.publisher().sign(gun, &tags, &SignOptions::docker(), &mut passphrases()))
+    }
+
+    fn notary(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(self.lab.variable("LAB_NOTARY"));
+        command.arg("-d").arg(self.config.path().join("trust"));
+        command.arg("--tlscacert").arg(self.lab.trust_authority()).args(["-s", self.lab.trust_server()]);
+        command.args(arguments);
+        succeed(with_passphrases(command))
+    }
+
+    fn docker(&self, engine: Engine, arguments: &[&str]) -> String {
+        let mut command = engine.docker(self.lab);
+        for name in ["DOCKER_CONFIG", "LAB_CONFIG"] {
+            command.env(name, self.config.path());
+        }
+        command.env("DOCKER_CONTENT_TRUST", "1");
+        command.env("DOCKER_CONTENT_TRUST_SERVER", self.lab.trust_server()).args(arguments);
+        succeed(with_passphrases(command))
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    runtime.expect("a runtime").block_on(future)
+}
+
+fn passphrases() -> EnvironmentPassphrases {
+    let passphrase = |text: &str| Some(Passphrase::new(text.to_owned()));
+    EnvironmentPassphrases::new(PassphraseVariables {
+        docker_root: passphrase(ROOT_PASSPHRASE),
+        docker_repository: passphrase(REPOSITORY_PASSPHRASE),
+        ..PassphraseVariables::default()
+    })
+}
+
+fn with_passphrases(mut command: Command) -> Command {
+    for (name, value) in [
+        ("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE", ROOT_PASSPHRASE),
+        ("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE", REPOSITORY_PASSPHRASE),
+        ("NOTARY_ROOT_PASSPHRASE", ROOT_PASSPHRASE),
+        ("NOTARY_TARGETS_PASSPHRASE", REPOSITORY_PASSPHRASE),
+        ("NOTARY_SNAPSHOT_PASSPHRASE", REPOSITORY_PASSPHRASE),
+        ("NOTARY_DELEGATION_PASSPHRASE", REPOSITORY_PASSPHRASE),
+    ] {
+        command.env(name, value);
+    }
+    command.stdin(std::process::Stdio::null());
+    command
+}
+
+fn target(content: &[u8]) -> Target {
+    let length = u64::try_from(content.len()).expect("a short content");
+    Target { length, sha256: Some(sha2::Sha256::digest(content).into()), sha512: None, custom: None }
+}
+
+fn gun(name: &str) -> Gun {
+    format!("example.com/publish/{name}").parse().expect("a name")
+}
+
+fn published(outcome: Result<Outcome, PublishError>) -> Published {
+    match outcome.expect("a publication") {
+        Outcome::Published(published) => {
+            assert_eq!(published.notes, Vec::<String>::new());
+            published
+        }
+        other => panic!("not published: {other:?}"),
+    }
+}
+
+fn versions(published: &Published) -> Vec<String> {
+    published.roles.iter().map(|it| format!("{} {}", it.role, it.version)).collect()
+}
+
+#[test]
+fn the_first_tags_of_a_repository() {
+    let Some(lab) = lab() else { return };
+    let machine = Machine::new(lab);
+    let gun = gun("first");
+    let first = published(machine.sign(&gun, "v1", b"one"));
+    assert!(first.initialized);
+    assert_eq!(versions(&first), ["root 1", "targets 1"]);
+    assert_eq!(machine.digest(&gun, "v1").expect("a digest"), Digest::of(b"one"));
+    let second = published(machine.sign(&gun, "v2", b"two"));
+    assert_eq!(versions(&second), ["targets 2"]);
+    assert!(matches!(machine.sign(&gun, "v2", b"two"), Ok(Outcome::Unchanged)));
+    let list = machine.notary(&["list", gun.as_str()]);
+    assert!(list.contains("v1") && list.contains("v2"), "{list}");
+    // Somebody who never saw the repository reads it, too.
+    assert_eq!(Machine::new(lab).digest(&gun, "v2").expect("a digest"), Digest::of(b"two"));
+}
+
+const ROOT_PASSPHRASE: &str = "root passphrase";
+const REPOSITORY_PASSPHRASE: &str = "repository passphrase";
