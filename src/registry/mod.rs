@@ -8,6 +8,8 @@ mod client;
 mod error;
 mod index;
 mod insecure;
+#[cfg(test)]
+mod tests;
 
 pub use client::{Content, Manifest, Registry};
 pub use error::RegistryError;
