@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{completion, container, inspect, key, pin, pull, push, revoke, sign, status, verify};
+use super::{build, completion, container, inspect, key, pin, pull, push, revoke, sign, status, verify};
 
 /// The command line of `trustgate`.
 #[derive(Debug, Parser)]
@@ -44,6 +44,9 @@ pub(super) enum Command {
     /// Write signed digests into Dockerfiles
     #[command(long_about = pin::ABOUT, after_long_help = pin::EXAMPLES)]
     Pin(pin::Arguments),
+    /// Build from signed images, and sign what is pushed
+    #[command(long_about = build::ABOUT, after_long_help = build::EXAMPLES)]
+    Build(build::Arguments),
     /// Push an image and sign its tag
     #[command(long_about = push::ABOUT, after_long_help = push::EXAMPLES)]
     Push(push::Arguments),

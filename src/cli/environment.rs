@@ -13,6 +13,9 @@ use crate::keys::PassphraseVariables;
 /// Tells the time. Every check of an expiry date goes by this.
 pub type Clock = Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>;
 
+/// Looks a variable up.
+pub type Lookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// What the process was started with, arguments apart.
 #[derive(Clone)]
 pub struct Environment {
@@ -32,6 +35,8 @@ pub struct Environment {
     pub program: PathBuf,
     /// `$PATH`: where docker's command is looked for.
     pub search_path: OsString,
+    /// Any variable: `--build-arg NAME` takes its value from there.
+    pub variable: Lookup,
     /// `$TRUSTGATE_FRONTEND`: the frontend that `build` puts before the Dockerfile's own.
     pub frontend: Option<String>,
     /// `$TRUSTGATE_POLICY`: policy files, separated as in `$PATH`.
@@ -76,6 +81,7 @@ impl Environment {
             },
             program: std::env::current_exe().unwrap_or_default(),
             search_path: std::env::var_os("PATH").unwrap_or_default(),
+            variable: Arc::new(|name| std::env::var(name).ok()),
             frontend: text("TRUSTGATE_FRONTEND"),
             policy: variable("TRUSTGATE_POLICY"),
             system_policy: PathBuf::from(SYSTEM_POLICY),

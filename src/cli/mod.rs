@@ -5,6 +5,7 @@
 //! error and an [`Exit`]. Commands decide nothing about trust: the gate does.
 
 mod arguments;
+mod build;
 mod completion;
 mod container;
 mod docker_command;
@@ -38,7 +39,7 @@ use clap::Parser as _;
 use crate::docker::arguments::Verb;
 use crate::text::visible;
 use arguments::{Arguments, ColorChoice, Command};
-pub use environment::{Clock, ColorWish, EngineVariables, Environment};
+pub use environment::{Clock, ColorWish, EngineVariables, Environment, Lookup};
 pub use exit::Exit;
 use exit::Failure;
 use output::{Output, Styles};
@@ -81,6 +82,10 @@ fn dispatch(arguments: Arguments, environment: &Environment, output: &mut Output
         Command::Revoke(command) => {
             let settings = settings(&arguments.global)?;
             block_on(revoke::run(&command, &settings, output))
+        }
+        Command::Build(command) => {
+            let settings = settings(&arguments.global)?;
+            block_on(build::run(&command, &settings, output))
         }
         Command::Create(command) => {
             let settings = settings(&arguments.global)?;

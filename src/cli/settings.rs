@@ -10,7 +10,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::arguments::GlobalArguments;
-use super::environment::{Clock, EngineVariables, Environment};
+use super::environment::{Clock, EngineVariables, Environment, Lookup};
 use super::exit::Failure;
 use crate::docker::EngineOptions;
 use crate::gate::{Gate, TrustSwitch};
@@ -36,6 +36,7 @@ pub(super) struct Settings {
     search_path: OsString,
     config_option: Option<PathBuf>,
     frontend: Option<String>,
+    variable: Lookup,
     quiet: bool,
     clock: Clock,
 }
@@ -81,6 +82,7 @@ impl Settings {
             search_path: environment.search_path.clone(),
             config_option: arguments.config.clone(),
             frontend: environment.frontend.clone(),
+            variable: Arc::clone(&environment.variable),
             quiet: arguments.quiet,
             clock: Arc::clone(&environment.clock),
         })
@@ -94,6 +96,30 @@ impl Settings {
     /// The passphrases that the environment gives.
     pub(super) fn passphrase_variables(&self) -> &PassphraseVariables {
         &self.passphrases
+    }
+
+    /// Those of a machine without any configuration.
+    #[cfg(test)]
+    pub(super) fn for_tests() -> Self {
+        let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+        Self {
+            policies: Vec::new(),
+            require_fresh: false,
+            switch: TrustSwitch::Enabled,
+            config: None,
+            trust_folder: None,
+            server: None,
+            certificate_file: None,
+            passphrases: PassphraseVariables::default(),
+            engine: EngineVariables::default(),
+            program: PathBuf::new(),
+            search_path: OsString::new(),
+            config_option: None,
+            frontend: None,
+            variable: Arc::new(|_| None),
+            quiet: false,
+            clock,
+        }
     }
 
     /// Whether trust is on, and who turned it off.
@@ -165,6 +191,11 @@ impl Settings {
     /// Where programs are looked for.
     pub(super) fn search_path(&self) -> &OsStr {
         &self.search_path
+    }
+
+    /// The value of a variable.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        (self.variable)(name)
     }
 
     /// The frontend that `build` puts before the Dockerfile's own.
@@ -327,6 +358,7 @@ mod tests {
                 program: PathBuf::new(),
                 search_path: OsString::new(),
                 frontend: None,
+                variable: Arc::new(|_| None),
                 stdout_is_terminal: false,
                 stderr_is_terminal: false,
                 clock: Arc::new(|| jiff::Timestamp::UNIX_EPOCH),
