@@ -10,7 +10,9 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{build, completion, container, inspect, key, pin, pull, push, revoke, sign, status, verify};
+use super::{
+    build, completion, container, inspect, key, pin, pull, push, repo, revoke, sign, signer, status, verify,
+};
 
 /// The command line of `trustgate`.
 #[derive(Debug, Parser)]
@@ -73,6 +75,10 @@ pub(super) enum Command {
     Status(status::Arguments),
     /// Make, load, list, back up and remove private keys
     Key(key::Arguments),
+    /// Say who may sign the tags of a repository
+    Signer(signer::Arguments),
+    /// Make, renew, look after and delete the trust data of repositories
+    Repo(repo::Arguments),
     /// Print a shell completion script
     #[command(after_long_help = completion::EXAMPLES)]
     Completion(completion::Arguments),

@@ -5,6 +5,7 @@
 use clap::Args;
 
 use super::exit::Failure;
+use super::inspect::table;
 use super::output::{Format, Output};
 use super::settings::Settings;
 use super::signing::Telling;
@@ -37,20 +38,8 @@ impl FormArguments {
         if self.output == Format::Json {
             return Ok(());
         }
-        let rows: Vec<[String; N]> = rows.iter().map(|row| row.clone().map(|cell| visible(&cell))).collect();
-        let mut widths = headings.map(|it| it.chars().count());
-        for row in &rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count());
-            }
-        }
-        let mut text = String::new();
-        for row in std::iter::once(&headings.map(str::to_owned)).chain(&rows) {
-            let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-            text.push_str(cells.collect::<Vec<_>>().join("   ").trim_end());
-            text.push('\n');
-        }
-        output.data(text.as_bytes())
+        let rows = rows.iter().map(|row| row.clone().map(|cell| visible(&cell)));
+        output.data(table(headings, rows).as_bytes())
     }
 
     /// Prints the document where JSON is wanted.

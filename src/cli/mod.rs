@@ -20,6 +20,7 @@ mod output;
 mod pin;
 mod progress;
 mod publication;
+mod published;
 mod pull;
 mod push;
 mod repo;
@@ -105,7 +106,18 @@ fn dispatch(arguments: Arguments, environment: &Environment, output: &mut Output
             let settings = settings(&arguments.global)?;
             block_on(status::run(&command, &settings, output))
         }
-        Command::Key(command) => key::run(&command, &settings(&arguments.global)?, output),
+        Command::Key(command) => {
+            let settings = settings(&arguments.global)?;
+            block_on(key::run(&command, &settings, output))
+        }
+        Command::Signer(command) => {
+            let settings = settings(&arguments.global)?;
+            block_on(signer::run(&command, &settings, output))
+        }
+        Command::Repo(command) => {
+            let settings = settings(&arguments.global)?;
+            block_on(repo::run(&command, &settings, output))
+        }
         Command::Pin(command) => {
             let settings = settings(&arguments.global)?;
             block_on(pin::run(&command, &settings, output))

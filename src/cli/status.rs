@@ -49,16 +49,7 @@ pub(super) async fn run(
     if guns.is_empty() {
         guns = known_repositories(settings)?;
     }
-    let mut questions = Vec::with_capacity(guns.len());
-    for gun in guns {
-        questions.push((publisher(settings, &gun, tell(Telling::Nothing))?, gun));
-    }
-    let now = (settings.clock())();
-    let entries = stream::iter(questions)
-        .map(|(publisher, gun)| async move { entry(&publisher, &gun, settings, now).await })
-        .buffered(PARALLEL_LIMIT)
-        .collect();
-    let entries: Vec<Entry> = while_waiting("asking for trust data", output, entries).await;
+    let entries = entries(guns, settings, output).await?;
     let exit = entries.iter().fold(Exit::Done, |exit, it| exit.and(it.exit(arguments.fail_within)));
     match arguments.output {
         Format::Json => output.json(&entries)?,
@@ -76,7 +67,26 @@ pub(super) async fn run(
     Ok(exit)
 }
 
-fn known_repositories(settings: &Settings) -> Result<Vec<Gun>, Failure> {
+/// What is known of each of these.
+pub(super) async fn entries(
+    guns: Vec<Gun>,
+    settings: &Settings,
+    output: &Output,
+) -> Result<Vec<Entry>, Failure> {
+    let mut questions = Vec::with_capacity(guns.len());
+    for gun in guns {
+        questions.push((publisher(settings, &gun, tell(Telling::Nothing))?, gun));
+    }
+    let now = (settings.clock())();
+    let entries = stream::iter(questions)
+        .map(|(publisher, gun)| async move { entry(&publisher, &gun, settings, now).await })
+        .buffered(PARALLEL_LIMIT)
+        .collect();
+    Ok(while_waiting("asking for trust data", output, entries).await)
+}
+
+/// The repositories that this machine has trust data of.
+pub(super) fn known_repositories(settings: &Settings) -> Result<Vec<Gun>, Failure> {
     // Any name will do: the list is the folder's, not a repository's.
     let anything = names::repository("trustgate")?.gun();
     let publisher = publisher(settings, &anything, tell(Telling::Nothing))?;
@@ -103,7 +113,7 @@ async fn entry(publisher: &Publisher, gun: &Gun, settings: &Settings, now: Times
 
 /// One repository.
 #[derive(Debug, Serialize)]
-struct Entry {
+pub(super) struct Entry {
     name: String,
     server: Option<String>,
     /// Whether the server itself vouched for it just now; absent where nothing is known.
@@ -157,7 +167,13 @@ impl Entry {
         }
     }
 
-    fn exit(&self, within: Option<SignedDuration>) -> Exit {
+    /// Why it could not be looked at.
+    pub(super) fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    /// What it comes to; with a time, whether a role expires within it.
+    pub(super) fn exit(&self, within: Option<SignedDuration>) -> Exit {
         let failed = self.failure.as_ref().map_or(Exit::Done, Failure::exit);
         match within {
             Some(within) if self.roles.iter().any(|it| it.expires_within(within)) => {
@@ -214,7 +230,8 @@ fn roles(survey: &Survey, now: Timestamp) -> Vec<Role> {
     base.chain(delegations).collect()
 }
 
-fn print(entries: &[Entry], output: &mut Output) -> Result<(), Failure> {
+/// Prints them as tables.
+pub(super) fn print(entries: &[Entry], output: &mut Output) -> Result<(), Failure> {
     if entries.is_empty() {
         output.remark("No repository is known here; name one, or push one");
         return Ok(());

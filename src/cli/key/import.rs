@@ -103,7 +103,7 @@ pub(super) fn import(
     Ok(Exit::Done)
 }
 
-fn import_file(
+pub(super) fn import_file(
     file: &Path,
     store: &KeyStore,
     options: &ImportAs,

@@ -10,14 +10,18 @@ mod list;
 mod migrate;
 mod passwd;
 mod remove;
+mod rotate;
+
+use std::path::Path;
 
 use clap::{Args, Subcommand};
 
 use super::exit::{Exit, Failure};
 use super::output::Output;
 use super::settings::Settings;
-use super::signing::key_failure;
-use crate::keys::{KeyStore, KeyWarning, StoredKey};
+use super::signing::{Passphrases, key_failure};
+use crate::image::Gun;
+use crate::keys::{ImportAs, KeyRole, KeyStore, KeyWarning, StoredKey};
 use crate::text::visible;
 use crate::tuf::KeyId;
 
@@ -48,6 +52,9 @@ enum Command {
     Import(import::ImportArguments),
     /// Change the passphrase of a key
     Passwd(passwd::Arguments),
+    /// Replace the keys of a repository's role
+    #[command(long_about = rotate::ABOUT, after_long_help = rotate::EXAMPLES)]
+    Rotate(rotate::Arguments),
     /// Remove private keys for good
     #[command(alias = "rm")]
     Remove(remove::Arguments),
@@ -56,7 +63,11 @@ enum Command {
 }
 
 /// Runs the command that was named.
-pub(super) fn run(arguments: &Arguments, settings: &Settings, output: &mut Output) -> Result<Exit, Failure> {
+pub(super) async fn run(
+    arguments: &Arguments,
+    settings: &Settings,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
     match &arguments.command {
         Command::Generate(command) => generate::run(command, settings, output),
         Command::Load(command) => import::load(command, settings, output),
@@ -64,13 +75,14 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings, output: &mut Outpu
         Command::Export(command) => export::run(command, settings, output),
         Command::Import(command) => import::import(command, settings, output),
         Command::Passwd(command) => passwd::run(command, settings, output),
+        Command::Rotate(command) => rotate::run(command, settings, output).await,
         Command::Remove(command) => remove::run(command, settings, output),
         Command::Migrate(command) => migrate::run(command, settings, output),
     }
 }
 
 /// The key that somebody means by its ID, or by the start of it.
-fn named_key(store: &KeyStore, text: &str) -> Result<StoredKey, Failure> {
+pub(super) fn named_key(store: &KeyStore, text: &str) -> Result<StoredKey, Failure> {
     if let Ok(id) = text.parse::<KeyId>() {
         let key = store.find(&id).map_err(|error| key_failure(&error))?;
         return key.ok_or_else(|| no_such_key(store, text));
@@ -89,6 +101,23 @@ fn named_key(store: &KeyStore, text: &str) -> Result<StoredKey, Failure> {
                 .help("write more of it"))
         }
         (None, _) => Err(no_such_key(store, text)),
+    }
+}
+
+/// The one key of a file, which becomes a key of this role here.
+pub(super) fn imported_key(
+    file: &Path,
+    role: &KeyRole,
+    gun: Option<&Gun>,
+    store: &KeyStore,
+    passphrases: &mut Passphrases,
+) -> Result<KeyId, Failure> {
+    let options = ImportAs { role: Some(role.clone()), gun: gun.cloned(), otherwise: None };
+    let mut keys = import::import_file(file, store, &options, passphrases)?;
+    match (keys.pop(), keys.is_empty()) {
+        (Some(key), true) => Ok(key.id),
+        _ => Err(Failure::usage(format!("`{}` holds several keys, where one is wanted", file.display()))
+            .help("import it, and name the key by its ID: trustgate key import")),
     }
 }
 
