@@ -39,9 +39,9 @@ pub(super) struct Publication {
 /// A role's file that was published.
 #[derive(Debug, Serialize)]
 pub(super) struct Role {
-    role: String,
-    version: u64,
-    expires: String,
+    pub(super) role: String,
+    pub(super) version: u64,
+    pub(super) expires: String,
     key_ids: Vec<String>,
 }
 
@@ -66,7 +66,7 @@ impl Publication {
                 notes: published.notes.clone(),
                 ..Self::default()
             }),
-            Outcome::Unchanged => Ok(Self { outcome: "unchanged", ..Self::default() }),
+            Outcome::Unchanged => Ok(Self { outcome: UNCHANGED, ..Self::default() }),
             Outcome::Incomplete(parts) => {
                 let missing: Vec<Missing> = parts.iter().flat_map(Missing::of).collect();
                 let Some(path) = partial else { return Err(incomplete(&missing)) };
@@ -90,6 +90,11 @@ impl Publication {
             output.data(format!("Wrote {}\n", visible(path)).as_bytes())?;
         }
         Ok(())
+    }
+
+    /// Whether the server has said all of it before.
+    pub(super) fn is_unchanged(&self) -> bool {
+        self.outcome == UNCHANGED
     }
 
     /// Nothing is published before all have signed; that is no success yet.
@@ -132,7 +137,7 @@ impl Missing {
 fn incomplete(missing: &[Missing]) -> Failure {
     let failure = Failure::refused("nothing was published: more people must sign");
     let failure = missing.iter().fold(failure, |failure, it| failure.note(it.in_words()));
-    failure.help("collect the signatures in a file: trustgate sign --partial FILE NAME:TAG")
+    failure.help("collect the signatures in a file: --partial FILE")
 }
 
 /// Reads a file that goes round.
@@ -163,5 +168,6 @@ fn write_partial(path: &Path, parts: &[Part]) -> Result<(), Failure> {
     Ok(())
 }
 
+const UNCHANGED: &str = "unchanged";
 /// Longer than the metadata of any repository that a trust server takes, in the base64 of such a file.
 const PARTIAL_LIMIT: usize = 512 << 20;

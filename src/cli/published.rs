@@ -1,23 +1,22 @@
-//! What came of a change to trust data, told: in a line a role, as JSON, or as a file for other signers.
+//! What every command tells that changes who may sign, or how long: meanwhile, and at its end.
 //!
-//! Knows nothing of what was changed.
+//! Knows nothing of what was changed; what came of a publication is `publication`.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
 use super::form::FormArguments;
 use super::output::Output;
+use super::publication::Publication;
 use super::settings::Settings;
-use super::signing::{Telling, key_failure, publish_failure, publisher, tell};
+use super::signing::{Telling, publisher, tell};
 use crate::image::Gun;
-use crate::keys::{Existing, KeyStore};
 use crate::text::visible;
-use crate::trust::publish::{Event, Outcome, Part, Publisher};
-use crate::tuf::{KeyId, RoleName};
+use crate::trust::publish::{Event, Outcome, Publisher};
 
 /// Where a change goes that needs the signatures of others.
 #[derive(Clone, Debug, Args)]
@@ -30,9 +29,9 @@ pub(super) struct PartialArguments {
 }
 
 impl PartialArguments {
-    /// Nowhere: for changes that need nobody else.
-    pub(super) fn none() -> Self {
-        Self { partial: None }
+    /// The file, where there is one.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.partial.as_deref()
     }
 }
 
@@ -61,151 +60,54 @@ pub(super) fn talking_publisher(
     })
 }
 
-/// What came of a change, as JSON.
+/// What came of a change to a repository, as JSON.
 #[derive(Debug, Serialize)]
 pub(super) struct Answer {
     repository: Gun,
-    /// `published`, `unchanged` or `incomplete`.
-    outcome: &'static str,
-    /// The repository is new.
-    initialized: bool,
-    /// What was signed and published.
-    roles: Vec<Role>,
-    /// What lacks signatures, and is published when it has them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    missing: Vec<Missing>,
-    /// Where it was written to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    notes: Vec<String>,
-}
-
-/// One published file.
-#[derive(Debug, Serialize)]
-pub(super) struct Role {
-    pub(super) role: RoleName,
-    pub(super) version: u64,
-    /// RFC 3339.
-    pub(super) expires: String,
-    key_ids: Vec<KeyId>,
-}
-
-/// What a document lacks.
-#[derive(Debug, Serialize)]
-struct Missing {
-    role: RoleName,
-    count: u64,
-    key_ids: Vec<KeyId>,
+    #[serde(flatten)]
+    publication: Publication,
 }
 
 impl Answer {
-    /// The published files.
-    pub(super) fn roles(&self) -> &[Role] {
-        &self.roles
+    /// What came of it.
+    pub(super) fn publication(&self) -> &Publication {
+        &self.publication
     }
 
     /// Whether the server has said all of it before.
     pub(super) fn is_unchanged(&self) -> bool {
-        self.outcome == UNCHANGED
+        self.publication.is_unchanged()
     }
 
     /// Whether it waits for others.
     pub(super) fn is_incomplete(&self) -> bool {
-        self.outcome == INCOMPLETE
+        self.publication.exit() != Exit::Done
+    }
+
+    /// Nothing is published before all have signed.
+    pub(super) fn exit(&self) -> Exit {
+        self.publication.exit()
     }
 }
 
 /// Tells what came of a change. One that needs others is an error, unless there is a file to write it to.
 pub(super) fn conclude(
     gun: &Gun,
-    outcome: Outcome,
-    partial: &PartialArguments,
+    outcome: &Outcome,
+    partial: Option<&Path>,
     form: FormArguments,
     output: &mut Output,
 ) -> Result<Answer, Failure> {
-    let answer = |outcome| Answer {
-        repository: gun.clone(),
-        outcome,
-        initialized: false,
-        roles: Vec::new(),
-        missing: Vec::new(),
-        file: None,
-        notes: Vec::new(),
-    };
-    match outcome {
-        Outcome::Unchanged => Ok(answer(UNCHANGED)),
-        Outcome::Published(published) => {
-            for note in &published.notes {
-                output.remark(&format!("warning: {}", visible(note)));
-            }
-            let roles = published.roles.into_iter().map(|it| Role {
-                role: it.role,
-                version: it.version.get(),
-                expires: it.expires.to_string(),
-                key_ids: it.key_ids,
-            });
-            let roles = roles.collect();
-            let notes = published.notes.iter().map(|it| visible(it)).collect();
-            Ok(Answer { initialized: published.initialized, roles, notes, ..answer("published") })
-        }
-        Outcome::Incomplete(parts) => {
-            let file = write_parts(gun, &parts, partial)?;
-            for part in &parts {
-                form.line(&lacking(part), output)?;
-            }
-            let name = gun.familiar();
-            let shown = file.display();
-            output.talk(&format!("hand {shown} to the others: trustgate repo publish {name} {shown}"));
-            let missing = parts.into_iter().filter_map(|part| {
-                let role = part.document.role().clone();
-                let lack = part.missing.into_iter();
-                lack.map(|it| Missing { role: role.clone(), count: it.count, key_ids: it.keys }).next()
-            });
-            Ok(Answer { missing: missing.collect(), file: Some(file), ..answer(INCOMPLETE) })
-        }
+    let publication = Publication::of(outcome, partial)?;
+    for note in &publication.notes {
+        output.remark(&format!("warning: {}", visible(note)));
     }
-}
-
-/// Writes what others are to sign.
-fn write_parts(gun: &Gun, parts: &[Part], partial: &PartialArguments) -> Result<PathBuf, Failure> {
-    let Some(file) = &partial.partial else {
-        let mut failure = Failure::refused(format!("`{gun}` needs the signatures of others, too"));
-        for part in parts {
-            failure = failure.note(lacking(part));
-        }
-        return Err(failure
-            .note("nothing was published")
-            .help("write what is to be signed to a file for them: --partial FILE"));
-    };
-    let text = Publisher::write_parts(parts).map_err(|error| publish_failure(&error))?;
-    // A copy that was signed further is worth more than what it started as.
-    KeyStore::write_export(file, &text, Existing::Kept).map_err(|error| key_failure(&error))?;
-    Ok(file.clone())
-}
-
-fn lacking(part: &Part) -> String {
-    let document = &part.document;
-    let name = format!("`{}` version {}", document.role(), document.version());
-    let lacks: Vec<String> = part
-        .missing
-        .iter()
-        .map(|it| {
-            let ids: Vec<&str> = it.keys.iter().map(KeyId::as_str).collect();
-            let signatures = if it.count == 1 {
-                "1 more signature".to_owned()
-            } else {
-                format!("{} more signatures", it.count)
-            };
-            format!("{signatures}, of {}", ids.join(" or "))
-        })
-        .collect();
-    if lacks.is_empty() {
-        format!("{name} is complete")
-    } else {
-        format!("{name} needs {}", lacks.join(", and "))
+    if !form.is_json() {
+        publication.tell_missing(gun, output)?;
     }
+    if let Some(path) = &publication.partial {
+        let (name, path) = (gun.familiar(), visible(path));
+        output.remark(&format!("hand it to the others, who run: trustgate repo publish {name} {path}"));
+    }
+    Ok(Answer { repository: gun.clone(), publication })
 }
-
-const UNCHANGED: &str = "unchanged";
-const INCOMPLETE: &str = "incomplete";

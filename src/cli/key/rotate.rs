@@ -85,12 +85,13 @@ pub(super) async fn run(
     let publisher = talking_publisher(settings, &gun, arguments.form)?;
     let outcome = publisher.rotate(&gun, &role, &rotation, &mut passphrases).await;
     let outcome = outcome.map_err(|error| publish_failure(&error))?;
-    let answer = conclude(&gun, outcome, &arguments.partial, arguments.form, output)?;
+    let answer = conclude(&gun, &outcome, arguments.partial.file(), arguments.form, output)?;
     if !answer.is_incomplete() {
         arguments.form.line(&format!("Successfully rotated {role} key for repository {familiar}"), output)?;
     }
+    let exit = answer.exit();
     arguments.form.json(&Rotated { role, answer }, output)?;
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 fn base_role(arguments: &Arguments) -> Result<RoleName, Failure> {

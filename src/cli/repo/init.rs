@@ -9,7 +9,7 @@ use crate::cli::form::FormArguments;
 use crate::cli::key::{imported_key, named_key};
 use crate::cli::names;
 use crate::cli::output::Output;
-use crate::cli::published::{PartialArguments, conclude, talking_publisher};
+use crate::cli::published::{conclude, talking_publisher};
 use crate::cli::settings::Settings;
 use crate::cli::signing::{PassphraseArguments, Passphrases, key_store, publish_failure};
 use crate::http::read_bounded;
@@ -72,9 +72,10 @@ pub(super) async fn run(
     let publisher = talking_publisher(settings, &gun, arguments.form)?;
     let outcome = publisher.initialize(&gun, &init, &mut passphrases).await;
     let outcome = outcome.map_err(|error| publish_failure(&error))?;
-    let answer = conclude(&gun, outcome, &PartialArguments::none(), arguments.form, output)?;
+    let answer = conclude(&gun, &outcome, None, arguments.form, output)?;
+    let exit = answer.exit();
     arguments.form.json(&answer, output)?;
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 /// A key that is here, or that a file holds.

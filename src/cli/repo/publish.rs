@@ -8,10 +8,10 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::form::FormArguments;
 use crate::cli::names;
 use crate::cli::output::Output;
+use crate::cli::publication::read_partial;
 use crate::cli::published::{PartialArguments, conclude, talking_publisher};
 use crate::cli::settings::Settings;
 use crate::cli::signing::{PassphraseArguments, publish_failure};
-use crate::http::read_bounded;
 
 /// What `repo publish` takes.
 #[derive(Debug, Args)]
@@ -42,8 +42,7 @@ pub(super) async fn run(
     let (gun, form) = (names::repository(&arguments.name)?.gun(), arguments.form);
     let mut texts = Vec::with_capacity(arguments.files.len());
     for file in &arguments.files {
-        let text = read_bounded(file, PARTIAL_LIMIT);
-        texts.push(text.map_err(|error| Failure::unknown(format!("`{}`: {error}", file.display())))?);
+        texts.push(read_partial(file)?);
     }
     let mut passphrases = arguments.passphrases.passphrases(settings)?;
     let publisher = talking_publisher(settings, &gun, form)?;
@@ -55,18 +54,18 @@ pub(super) async fn run(
         publisher.publish_partial(&gun, &texts, &mut passphrases).await
     };
     let outcome = outcome.map_err(|error| publish_failure(&error))?;
-    let answer = conclude(&gun, outcome, &arguments.partial, form, output)?;
+    // A file that goes round comes back with one signature more.
+    let partial = arguments.partial.file().or(arguments.files.first().map(PathBuf::as_path));
+    let answer = conclude(&gun, &outcome, partial, form, output)?;
     if answer.is_unchanged() {
         form.line(&format!("Nothing is staged for {familiar} that is not published"), output)?;
     } else if !answer.is_incomplete() {
         form.line(&format!("Successfully published changes for repository {familiar}"), output)?;
     }
+    let exit = answer.exit();
     form.json(&answer, output)?;
-    Ok(Exit::Done)
+    Ok(exit)
 }
-
-/// A `targets` file at its limit, its signatures, and the base64 around both.
-const PARTIAL_LIMIT: u64 = 512 << 20;
 
 pub(super) const ABOUT: &str = "\
 Publish staged changes, or sign what others wrote to a file.

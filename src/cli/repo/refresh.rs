@@ -62,6 +62,7 @@ pub(super) async fn run(
     for gun in &guns {
         match refresh(arguments, gun, settings, output, &mut passphrases).await {
             Ok(one) => {
+                exit = exit.and(one.answer.exit());
                 if !one.still_expiring.is_empty() {
                     exit = exit.and(Exit::Refused);
                 }
@@ -95,9 +96,9 @@ async fn refresh(
     })?;
     let outcome = publisher.refresh(gun, arguments.within, passphrases).await;
     let outcome = outcome.map_err(|error| publish_failure(&error))?;
-    let answer = conclude(gun, outcome, &arguments.partial, form, output)?;
+    let answer = conclude(gun, &outcome, arguments.partial.file(), form, output)?;
     let familiar = gun.familiar();
-    for role in answer.roles() {
+    for role in &answer.publication().roles {
         let until = role.expires.split('T').next().unwrap_or_default();
         let line =
             format!("Signed {} of {familiar}: version {}, valid until {until}", role.role, role.version);

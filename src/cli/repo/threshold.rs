@@ -46,14 +46,15 @@ pub(super) async fn run(
     let publisher = talking_publisher(settings, &gun, arguments.form)?;
     let outcome = publisher.set_threshold(&gun, &role, arguments.number, &mut passphrases).await;
     let outcome = outcome.map_err(|error| publish_failure(&error))?;
-    let answer = conclude(&gun, outcome, &arguments.partial, arguments.form, output)?;
+    let answer = conclude(&gun, &outcome, arguments.partial.file(), arguments.form, output)?;
     if !answer.is_incomplete() {
         let (number, familiar) = (arguments.number, gun.familiar());
         let keys = if number == 1 { "1 key of".to_owned() } else { format!("{number} keys of") };
         arguments.form.line(&format!("{keys} {role} must sign in {familiar}"), output)?;
     }
+    let exit = answer.exit();
     arguments.form.json(&answer, output)?;
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 /// More keys than any role may have.

@@ -84,7 +84,8 @@ pub(super) async fn run(
         }
     }
     form.json(&answers, output)?;
-    Ok(tally.finish("failed to add signer to", guns.len(), output))
+    let exit = answers.iter().fold(Exit::Done, |exit: Exit, it: &Answer| exit.and(it.exit()));
+    Ok(exit.and(tally.finish("failed to add signer to", guns.len(), output)))
 }
 
 async fn add(
@@ -120,7 +121,7 @@ async fn add(
         }
     };
     let outcome = outcome.map_err(|error| publish_failure(&error))?;
-    conclude(gun, outcome, &arguments.partial, arguments.form, output)
+    conclude(gun, &outcome, arguments.partial.file(), arguments.form, output)
 }
 
 pub(super) const ABOUT: &str = "\

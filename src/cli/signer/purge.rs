@@ -50,7 +50,8 @@ pub(super) async fn run(
         }
     }
     arguments.form.json(&answers, output)?;
-    Ok(tally.finish("error removing key from", guns.len(), output))
+    let exit = answers.iter().fold(Exit::Done, |exit: Exit, it: &Answer| exit.and(it.exit()));
+    Ok(exit.and(tally.finish("error removing key from", guns.len(), output)))
 }
 
 async fn purge(
@@ -81,7 +82,7 @@ async fn purge(
         let role = &delegation.role;
         let outcome = publisher.change_delegation(gun, role, &change, passphrases).await;
         let outcome = outcome.map_err(|error| publish_failure(&error))?;
-        let answer = conclude(gun, outcome, &arguments.partial, arguments.form, output)?;
+        let answer = conclude(gun, &outcome, arguments.partial.file(), arguments.form, output)?;
         let what = match change {
             DelegationChange::Remove => {
                 format!("Removed {role} of {}, which had no other key", gun.familiar())

@@ -70,7 +70,8 @@ pub(super) async fn run(
         }
     }
     form.json(&answers, output)?;
-    Ok(tally.finish("error removing signer from", guns.len(), output))
+    let exit = answers.iter().fold(Exit::Done, |exit: Exit, it: &Answer| exit.and(it.exit()));
+    Ok(exit.and(tally.finish("error removing signer from", guns.len(), output)))
 }
 
 async fn remove(
@@ -112,7 +113,7 @@ fn concluded(
     output: &mut Output,
 ) -> Result<Answer, Failure> {
     let outcome = outcome.map_err(|error| publish_failure(&error))?;
-    conclude(gun, outcome, &arguments.partial, arguments.form, output)
+    conclude(gun, &outcome, arguments.partial.file(), arguments.form, output)
 }
 
 /// Docker's question, where it is true.
