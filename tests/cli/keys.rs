@@ -90,8 +90,8 @@ fn a_key_of_one_s_own() {
     assert_snapshot!(run(&desk, "key list"), @r#"
     exit code: 0
     ----- stdout -----
-    ROLE    REPOSITORY   KEY ID                                                             FILE
-    alice                [alice ID]   [FOLDER]/home/.docker/trust/private/[alice ID].key
+    ROLE      REPOSITORY   KEY ID                                                             FILE
+    alice                  [alice ID]   [FOLDER]/home/.docker/trust/private/[alice ID].key
     "#);
     assert_snapshot!(run(&desk, "key list --output json"), @r#"
     exit code: 0
@@ -347,16 +347,16 @@ fn files_that_others_can_read() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     let folder = file.parent().unwrap();
     std::os::unix::fs::symlink(&file, folder.join(format!("{}.key", "0".repeat(64)))).unwrap();
-    fs::write(folder.join("broken.key"), "nothing").unwrap();
+    fs::write(folder.join("z.key"), "nothing").unwrap();
     assert_snapshot!(run(&desk, "key list"), @"
     exit code: 0
     ----- stdout -----
-    ROLE    REPOSITORY   KEY ID                                                             FILE
-    alice                [alice ID]   [FOLDER]/home/.docker/trust/private/[alice ID].key
+    ROLE      REPOSITORY   KEY ID                                                             FILE
+    alice                  [alice ID]   [FOLDER]/home/.docker/trust/private/[alice ID].key
     ----- stderr -----
     warning: `[FOLDER]/home/.docker/trust/private/[ID].key` is not used: it is a symbolic link
     warning: `[FOLDER]/home/.docker/trust/private/[alice ID].key` can be read or written by others: its mode is 644
-    warning: `[FOLDER]/home/.docker/trust/private/broken.key` is not named by a key ID
+    warning: `[FOLDER]/home/.docker/trust/private/z.key` is not named by a key ID
     ");
 }
 
