@@ -139,7 +139,7 @@ impl Cache {
         self.replace(gun, role, content)
     }
 
-    /// Stores files that were published just now: those that name them can be read from the server.
+    /// Stores base roles that were published just now: those that name them can be read from the server.
     ///
     /// As ever, the root must still be the one that the caller started from.
     pub(super) fn store_published(
@@ -153,9 +153,7 @@ impl Cache {
             return Ok(Stored::RootChanged);
         }
         for (role, content) in files {
-            if !is_misplaced(role) {
-                self.replace(gun, role, content)?;
-            }
+            self.replace(gun, role, content)?;
         }
         Ok(Stored::Written)
     }

@@ -35,12 +35,17 @@ pub(super) struct Refresh<W = jiff::Timestamp> {
 impl<W: When + Send + Sync + 'static> Refresh<W> {
     /// The repository's current state, verified, and stored in the cache.
     pub(super) async fn run(self) -> Result<Repository<W>, TrustError> {
+        let mut error = None;
         for _ in 0..RESTART_LIMIT {
-            if let Some(repository) = self.attempt().await? {
-                return Ok(repository);
+            match self.attempt().await {
+                Ok(Some(repository)) => return Ok(repository),
+                Ok(None) => {}
+                // Another process may have cached something newer than what the server had said here.
+                Err(it @ TrustError::Metadata { source: TufError::Rollback { .. }, .. }) => error = Some(it),
+                Err(it) => return Err(it),
             }
         }
-        Err(self.cache_error("other processes keep replacing it".to_owned()))
+        Err(error.unwrap_or_else(|| self.cache_error("other processes keep replacing it".to_owned())))
     }
 
     /// `None` means that another process trusted another root meanwhile.
@@ -404,7 +409,7 @@ fn may_be_rotation(error: &TufError) -> bool {
     }
 }
 
-/// Each restart means that another process trusted a new root in the meantime.
+/// Each restart means that another process changed the cache in the meantime, or that the server lies.
 const RESTART_LIMIT: usize = 3;
 /// A client that has missed more rotations than this has not run for years.
 const ROTATION_LIMIT: u64 = 128;

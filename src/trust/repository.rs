@@ -12,8 +12,8 @@ use super::target::RoleStatus;
 use super::{Cache, Freshness, TrustError};
 use crate::image::Gun;
 use crate::tuf::{
-    RoleName, RootChain, TARGETS_LIMIT, Targets, Trusted, TufError, When, signed_delegation_version,
-    verify_delegation,
+    RoleName, RootChain, TARGETS_LIMIT, Targets, Trusted, TufError, When, peek_version,
+    signed_delegation_version, verify_delegation,
 };
 
 /// Roles that were verified together, and where they came from.
@@ -199,10 +199,21 @@ impl<W: When + Send + Sync + 'static> Repository<W> {
             .by_hash(role, &meta.sha256, limit)
             .await
             .map_err(|error| self.remote.explain(error, role.as_str()))?;
-        let targets = verify(raw, minimum).map_err(|error| self.failed(error))?;
+        let copy = minimum.map(|_| raw.clone());
+        let targets = match (verify(raw, minimum), copy) {
+            (Err(TufError::Rollback { .. }), Some(raw)) if self.is_overtaken() => verify(raw, None),
+            (result, _) => result,
+        };
+        let targets = targets.map_err(|error| self.failed(error))?;
         let delegated = Arc::new(Delegated { targets, cached: false });
         self.store(Arc::clone(&delegated)).await;
         Ok(Some(delegated))
+    }
+
+    /// Whether another process has cached a later state meanwhile: its files say nothing about this one.
+    fn is_overtaken(&self) -> bool {
+        let cached = self.cached(&RoleName::TIMESTAMP).and_then(|it| peek_version(&it));
+        Some(self.walked.timestamp.version()) < cached
     }
 
     fn cached(&self, role: &RoleName) -> Option<Vec<u8>> {
