@@ -75,7 +75,7 @@ impl Workspace<'_> {
         change: &DelegationChange,
         threshold: Option<u64>,
     ) -> Result<(), PublishError> {
-        if self.is_new() {
+        if self.is_new() && !self.has_root_draft() {
             return Err(self.not_initialized());
         }
         let Some(parent) = role.parent() else {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::workspace::Base;
 use super::{Part, PublishError};
 use crate::image::Gun;
 use crate::keys::{KeyError, KeyRole, KeyStore, PassphraseSource, PrivateKey, StoredKey};
 use crate::tuf::author::{PartialDocument, Signer, UnsignedDocument};
-use crate::tuf::{KeyId, PublicKey, RoleKeys};
+use crate::tuf::{KeyId, PublicKey, RoleKeys, RoleName};
 
 /// The keys at hand.
 pub(super) struct Keyring<'a> {
@@ -28,6 +29,29 @@ impl<'a> Keyring<'a> {
 
     pub(super) fn store(&self) -> &KeyStore {
         self.store
+    }
+
+    /// Sees keys that other processes stored meanwhile.
+    pub(super) fn look_again(&mut self) -> Result<(), PublishError> {
+        self.stored = self.store.list()?.keys;
+        Ok(())
+    }
+
+    /// Forgets keys that were made for a repository which has others. Root keys stay: they may be in use
+    /// for another one by now.
+    pub(super) fn discard_unnamed(&mut self, base: &Base) {
+        let names = |id: &KeyId, role: &RoleName| {
+            let keys = base.chain().keys(role).map(|it| it.keys.as_slice()).unwrap_or_default();
+            keys.iter().any(|it| it.canonical_id() == id)
+        };
+        let (root, made) = std::mem::take(&mut self.made).into_iter().partition(|id| {
+            let stored = self.stored.iter().find(|it| it.id == *id);
+            stored.is_none_or(|it| !it.role.needs_gun())
+                || [RoleName::TARGETS, RoleName::SNAPSHOT].iter().any(|role| names(id, role))
+        });
+        self.made = made;
+        self.discard_made();
+        self.made = root;
     }
 
     /// Whether the key store has this key.

@@ -21,7 +21,9 @@ use crate::trust::TrustError;
 use crate::trust::cache::{CachedFile, Stored};
 use crate::trust::refresh::Refresh;
 use crate::trust::remote::{Contact, Remote, RemoteError};
-use crate::tuf::{AnyTime, KeyId, ROOT_LIMIT, RoleName, TARGETS_LIMIT, TIMESTAMP_LIMIT, Target, Version};
+use crate::tuf::{
+    AnyTime, KeyId, ROOT_LIMIT, RoleName, TARGETS_LIMIT, TIMESTAMP_LIMIT, Target, Version, peek_version,
+};
 
 /// What a publisher wants, whatever the repository's state is.
 #[derive(Clone, Copy)]
@@ -124,6 +126,11 @@ impl<'a> Run<'a> {
             Err(error) => return self.wait_out(error).await.map(|()| Attempt::Again),
         };
         self.tell(Event::Reached(Step::Read));
+        self.keyring.look_again()?;
+        if let (Some(base), false) = (&base, matches!(intent, Intent::Rotate(..))) {
+            // Somebody else began the repository meanwhile, with other keys.
+            self.keyring.discard_unnamed(base);
+        }
         if let Some(sent) = self.sent.take() {
             if self.took_effect(&sent).await? {
                 self.tell(Event::AnswerLost);
@@ -384,9 +391,9 @@ impl<'a> Run<'a> {
     ) -> Result<(), String> {
         let publisher = self.publisher;
         let gun = self.remote.gun().clone();
-        let cache = publisher.cache.clone();
-        let roles: Vec<RoleName> = files.iter().map(|(role, _)| role.clone()).collect();
-        let of = gun.clone();
+        let (delegations, files): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|(role, _)| role.is_delegation());
+        let (cache, of) = (publisher.cache.clone(), gun.clone());
         let stored =
             tokio::task::spawn_blocking(move || cache.store_published(&of, start.as_deref(), &files)).await;
         match stored {
@@ -404,12 +411,18 @@ impl<'a> Run<'a> {
             when: AnyTime,
         };
         let state = refresh.run().await.map_err(|it| it.to_string())?;
-        for role in roles.iter().filter(|it| it.is_delegation()) {
-            state.delegation(role).await.map_err(|it| it.to_string())?;
+        for (role, content) in delegations {
+            // Last, as readers do: who sees it sees the timestamp, too, that makes it the current one.
+            let timestamp = state.walked().timestamp.raw();
+            let stored = publisher.cache.store_delegation(&gun, timestamp, &role, &content);
+            stored.map_err(|it| it.to_string())?;
         }
-        match state.notes().into_iter().next() {
-            Some(note) => Err(note),
-            None => Ok(()),
+        let newest = state.walked().timestamp.raw();
+        match publisher.cache.read(&gun, &RoleName::TIMESTAMP, TIMESTAMP_LIMIT) {
+            CachedFile::Content(cached) if cached == newest => Ok(()),
+            // Another process has cached what came after.
+            CachedFile::Content(cached) if peek_version(newest) < peek_version(&cached) => Ok(()),
+            _ => Err(state.notes().pop().unwrap_or_else(|| "it does not keep it".to_owned())),
         }
     }
 

@@ -15,10 +15,14 @@ use trustgate::trust::publish::{
     SignOptions, SurveyScope, Tags,
 };
 use trustgate::trust::{Cache, RepositoryTerms, TrustError, TrustReader, TrustSource as _, Want};
-use trustgate::tuf::{RoleName, Target};
+use trustgate::tuf::{PublicKey, Target};
 
 use crate::support::image::succeed;
-use crate::support::{Engine, Lab, lab};
+use crate::support::{Engine, Lab};
+
+mod faults;
+mod stories;
+mod thresholds;
 
 /// A machine with a docker configuration of its own, and a clock that can be wrong.
 struct Machine {
@@ -74,12 +78,56 @@ impl Machine {
         block_on(self.publisher().sign(gun, &tags, &SignOptions::docker(), &mut passphrases()))
     }
 
+    /// A key of a signer, as `docker trust key generate` makes it, but for its kind.
+    fn signer_key(&self, name: &str, key: PrivateKey) -> PublicKey {
+        let role: KeyRole = name.parse().expect("a role");
+        self.keys().write(&key, &role, None, &mut passphrases()).expect("a stored key");
+        key.public().clone()
+    }
+
+    fn add_signer(&self, gun: &Gun, name: &str, key: &PublicKey) -> Published {
+        let signer = NewSigner { name: name.to_owned(), keys: vec![key.clone()], paths: Vec::new() };
+        published(block_on(self.publisher().add_signer(gun, &signer, &mut passphrases())))
+    }
+
+    /// Whichever docker people have here; from version 29 on it signs nothing.
+    fn docker_of_this_machine(&self, arguments: &[&str]) -> Option<String> {
+        let output = Command::new("docker").arg("--version").output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let major: u32 = text.strip_prefix("Docker version ")?.split('.').next()?.parse().ok()?;
+        let mut command = Command::new("docker");
+        command.env("DOCKER_HOST", self.lab.variable("LAB_DOCKER_HOST"));
+        command.env("DOCKER_CONFIG", self.config.path()).env("DOCKER_CONTENT_TRUST", "1");
+        command.env("DOCKER_CONTENT_TRUST_SERVER", self.lab.trust_server()).args(arguments);
+        (major < 29).then(|| succeed(with_passphrases(command)))
+    }
+
+    /// Every docker command here, each with its own wording of the same.
+    fn every_docker(&self, arguments: &[&str]) -> Vec<String> {
+        let known = Engine::ALL.iter().map(|engine| self.docker(*engine, arguments));
+        known.chain(self.docker_of_this_machine(arguments)).collect()
+    }
+
+    fn events(&self) -> Vec<Event> {
+        std::mem::take(&mut self.events.lock().expect("events"))
+    }
+
     fn notary(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(self.lab.variable("LAB_NOTARY"));
         command.arg("-d").arg(self.config.path().join("trust"));
         command.arg("--tlscacert").arg(self.lab.trust_authority()).args(["-s", self.lab.trust_server()]);
         command.args(arguments);
         succeed(with_passphrases(command))
+    }
+
+    /// What notary says of something that it cannot do.
+    fn notary_fails(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(self.lab.variable("LAB_NOTARY"));
+        command.arg("-d").arg(self.config.path().join("trust"));
+        command.arg("--tlscacert").arg(self.lab.trust_authority()).args(["-s", self.lab.trust_server()]);
+        let output = with_passphrases(command).args(arguments).output().expect("notary starts");
+        assert!(!output.status.success(), "notary {arguments:?} succeeds");
+        String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
     fn docker(&self, engine: Engine, arguments: &[&str]) -> String {
@@ -143,24 +191,6 @@ fn published(outcome: Result<Outcome, PublishError>) -> Published {
 
 fn versions(published: &Published) -> Vec<String> {
     published.roles.iter().map(|it| format!("{} {}", it.role, it.version)).collect()
-}
-
-#[test]
-fn the_first_tags_of_a_repository() {
-    let Some(lab) = lab() else { return };
-    let machine = Machine::new(lab);
-    let gun = gun("first");
-    let first = published(machine.sign(&gun, "v1", b"one"));
-    assert!(first.initialized);
-    assert_eq!(versions(&first), ["root 1", "targets 1"]);
-    assert_eq!(machine.digest(&gun, "v1").expect("a digest"), Digest::of(b"one"));
-    let second = published(machine.sign(&gun, "v2", b"two"));
-    assert_eq!(versions(&second), ["targets 2"]);
-    assert!(matches!(machine.sign(&gun, "v2", b"two"), Ok(Outcome::Unchanged)));
-    let list = machine.notary(&["list", gun.as_str()]);
-    assert!(list.contains("v1") && list.contains("v2"), "{list}");
-    // Somebody who never saw the repository reads it, too.
-    assert_eq!(Machine::new(lab).digest(&gun, "v2").expect("a digest"), Digest::of(b"two"));
 }
 
 const ROOT_PASSPHRASE: &str = "root passphrase";
