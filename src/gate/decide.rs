@@ -164,7 +164,7 @@ impl Case<'_> {
             },
             (Some(digest), DigestRule::Any) => return self.accept_digest(digest, answer, index, warnings),
             (Some(digest), DigestRule::Signed) => match self.signed(answer) {
-                Ok(target) if target.digest == *digest => {
+                Ok(target) if vouched(answer, digest) => {
                     return Decision::DigestAccepted {
                         digest: digest.clone(),
                         checked: Some(target.clone()),
@@ -192,7 +192,7 @@ impl Case<'_> {
         warnings: &mut Vec<super::Warning>,
     ) -> Decision {
         let signed = answer.and_then(|_| self.signed(answer).ok());
-        let checked = signed.filter(|target| target.digest == *digest).cloned();
+        let checked = signed.filter(|_| vouched(answer, digest)).cloned();
         if let (Some(target), None) = (signed, &checked) {
             warnings.push(warn::tag_differs(self.reference, target, index));
         }
@@ -214,6 +214,11 @@ impl Case<'_> {
             },
         }
     }
+}
+
+/// Whether all look-ups found this digest, or an index that it was signed with.
+fn vouched(answer: Option<&Answer>, digest: &Digest) -> bool {
+    answer.is_some_and(|it| it.as_ref().is_ok_and(|targets| targets.iter().all(|it| it.vouches_for(digest))))
 }
 
 type Rules = BTreeMap<Gun, Result<RepositoryRule, PolicyError>>;

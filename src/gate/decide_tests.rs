@@ -8,7 +8,7 @@ use super::testing::{EXPIRES, TrustTable, target};
 use super::*;
 use crate::image::{Digest, Reference};
 use crate::policy::{Policy, PolicySet, no_files};
-use crate::trust::{Freshness, TrustError};
+use crate::trust::{Freshness, PlatformManifest, TrustError};
 use crate::tuf::{RoleName, TufError};
 
 #[derive(Deserialize)]
@@ -137,6 +137,8 @@ fn trust() -> TrustTable {
     first.first_use = true;
     let mut cached = target("docker.io/acme/cached", "1", &a);
     cached.freshness = Freshness::Cached { reason: "connection refused".to_owned() };
+    let mut index = target("docker.io/acme/index", "1", &a);
+    index.platforms = vec![PlatformManifest { digest: b.clone(), size: 7, platform: None }];
     let expired = TrustError::Metadata {
         gun: "docker.io/acme/expired".parse().unwrap(),
         server: "https://trust.example".to_owned(),
@@ -152,6 +154,7 @@ fn trust() -> TrustTable {
         .signed("docker.io/acme/base", "1.4", &b)
         .signed("docker.io/acme/base", "latest", &b)
         .signed("docker.io/library/alpine", "3.20", &c)
+        .target(index)
         .target(first)
         .target(cached)
         .failing("docker.io/acme/expired", expired)

@@ -114,6 +114,7 @@ pub fn target(gun: &str, tag: &str, digest: &Digest) -> SignedTarget {
         gun: gun.parse().unwrap_or_else(|error| panic!("{gun}: {error}")),
         tag: tag.to_owned(),
         digest: digest.clone(),
+        platforms: Vec::new(),
         size: 1_234,
         role: "targets/releases".to_owned(),
         signers: vec![Signer { name: "alice".to_owned(), key_ids: vec!["a1".repeat(32)] }],

@@ -9,7 +9,10 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::repository::{Delegated, Repository, status};
-use super::{RepositoryTerms, RoleChoice, SignedTarget, Signer, SignerListing, TrustError, Want};
+use super::{
+    PlatformManifest, RepositoryTerms, RoleChoice, SignedTarget, Signer, SignerListing, TrustError, Want,
+    platforms_of,
+};
 use crate::image::{Digest, DigestAlgorithm};
 use crate::tuf::{RoleName, Root, Target, Targets, Trusted};
 
@@ -160,7 +163,9 @@ impl Repository {
         for (index, role) in roles.iter().enumerate() {
             let mut candidates = Vec::new();
             let visit = |tag: &str, target: Target| {
-                if has_digest(&target, digest) && candidates.len() < CANDIDATE_LIMIT {
+                if (has_digest(&target, digest) || lists(&target, digest))
+                    && candidates.len() < CANDIDATE_LIMIT
+                {
                     candidates.push(Found { tag: tag.to_owned(), role: role.clone(), target });
                 }
             };
@@ -198,7 +203,17 @@ impl Repository {
         listing: SignerListing,
     ) -> Result<SignedTarget, TrustError> {
         let releasing = found.role.of(self);
-        let mut signers = self.required_signers(&found, terms).await?;
+        let mut platforms = platforms(&found.target);
+        let mut signers = self.required_signers(&found, terms, &mut platforms).await?;
+        let size = match platforms.iter().find(|it| it.digest == digest) {
+            Some(manifest) => manifest.size,
+            None if has_digest(&found.target, &digest) => found.target.length,
+            // A demanded signer has signed the same index, and does not list this manifest.
+            None => {
+                let (gun, server) = (self.gun().clone(), self.server());
+                return Err(TrustError::DigestNotSigned { gun, digest, server });
+            }
+        };
         let others = self.other_signers(&found, listing, &mut signers).await;
         let account = self.account();
         let mut roles = self.base_roles();
@@ -226,7 +241,8 @@ impl Repository {
         Ok(SignedTarget {
             gun: self.gun().clone(),
             digest,
-            size: found.target.length,
+            size,
+            platforms,
             role: releasing.role().to_string(),
             signers: named,
             roles,
@@ -243,11 +259,13 @@ impl Repository {
         })
     }
 
-    /// The signers that the terms demand; each must have signed the same digest for the tag.
+    /// The signers that the terms demand; each must have signed the same digest for the tag. Of the
+    /// platforms' manifests those are left that all of them list.
     async fn required_signers(
         &self,
         found: &Found,
         terms: &RepositoryTerms,
+        platforms: &mut Vec<PlatformManifest>,
     ) -> Result<Vec<Arc<Delegated>>, TrustError> {
         let missing = |signer: &str, reason: String| TrustError::MissingSigner {
             gun: self.gun().clone(),
@@ -266,7 +284,9 @@ impl Repository {
                 return Err(missing(name, "the repository has no such signer".to_owned()));
             };
             match delegated.targets.find(&found.tag).map_err(|error| self.failed(error))? {
-                Some(target) if same_content(&target, &found.target) => {}
+                Some(target) if same_content(&target, &found.target) => {
+                    platforms.retain(|it| lists(&target, &it.digest));
+                }
                 Some(target) => {
                     let other = target.sha256.as_ref().map(Digest::from_sha256);
                     let other =
@@ -366,6 +386,15 @@ fn bare(role: &RoleName) -> &str {
 
 fn same_content(one: &Target, other: &Target) -> bool {
     one.sha256.is_some() && one.sha256 == other.sha256 && one.length == other.length
+}
+
+/// The manifests of an index that a role signed with it; a list that can't be read vouches for nothing.
+fn platforms(target: &Target) -> Vec<PlatformManifest> {
+    platforms_of(target.custom.as_ref()).unwrap_or_default()
+}
+
+fn lists(target: &Target, manifest: &Digest) -> bool {
+    target.custom.is_some() && platforms(target).iter().any(|it| it.digest == *manifest)
 }
 
 fn has_digest(target: &Target, digest: &Digest) -> bool {

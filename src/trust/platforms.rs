@@ -5,19 +5,25 @@
 //! one platform's manifest can be verified without its index. Docker and notary sign and keep `custom`
 //! without looking at it.
 
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::image::{Digest, Platform};
 
 /// A manifest of a multi-platform image.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PlatformManifest {
     /// Its digest.
     pub digest: Digest,
     /// Its number of bytes.
     pub size: u64,
     /// What it runs on; an attestation runs on nothing.
+    #[serde(serialize_with = "written")]
     pub platform: Option<Platform>,
+}
+
+fn written<S: Serializer>(platform: &Option<Platform>, serializer: S) -> Result<S::Ok, S::Error> {
+    platform.as_ref().map(Platform::to_string).serialize(serializer)
 }
 
 /// Adds the manifests of an index to what a publisher says of a target, in the place of earlier ones.

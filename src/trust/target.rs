@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::PlatformManifest;
 use crate::image::{Digest, Gun};
 
 /// A tag whose digest was found in verified trust data.
@@ -15,6 +16,9 @@ pub struct SignedTarget {
     pub digest: Digest,
     /// The signed number of bytes of the manifest.
     pub size: u64,
+    /// The manifests for single platforms that were signed with the index.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<PlatformManifest>,
     /// The role that lists the tag: `targets/releases`, `targets`, or one that the terms name.
     pub role: String,
     /// The other roles that signed the same digest for this tag, as `docker trust inspect` shows
@@ -37,6 +41,14 @@ pub struct SignedTarget {
     pub requests: u32,
     /// What went wrong without harm: a cache that could not be written, a cached file that was passed over.
     pub notes: Vec<String>,
+}
+
+impl SignedTarget {
+    /// Whether this is the digest that was signed, or that of a manifest which was signed with it.
+    #[must_use]
+    pub fn vouches_for(&self, digest: &Digest) -> bool {
+        self.digest == *digest || self.platforms.iter().any(|it| it.digest == *digest)
+    }
 }
 
 /// Somebody who signed.

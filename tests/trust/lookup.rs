@@ -1,7 +1,7 @@
 //! Which role's word counts, who signed, and what is told of it.
 
 use trustgate::image::Digest;
-use trustgate::trust::{RepositoryTerms, RoleChoice, TrustError};
+use trustgate::trust::{PlatformManifest, RepositoryTerms, RoleChoice, TrustError, with_platforms};
 use trustgate::tuf::TufError;
 use trustgate::tuf::testing::{Repository, TestKey, days};
 
@@ -230,6 +230,38 @@ async fn a_digest_is_found_under_its_tag() {
     assert!(world.find_digest(&digest(b"manifest 2.0"), &demanding(&["alice"])).await.is_ok());
     let error = world.find_digest(&digest(b"manifest 2.0"), &demanding(&["bob"])).await.unwrap_err();
     assert!(matches!(error, TrustError::MissingSigner { .. }), "{error}");
+}
+
+/// The manifests of an index that were signed with it count as far as every demanded signer lists them.
+#[tokio::test]
+async fn a_platforms_manifest_is_found_under_the_index_that_lists_it() {
+    let mut repository = with_signers();
+    let manifest = |content: &[u8]| PlatformManifest {
+        digest: digest(content),
+        size: 7,
+        platform: Some("linux/arm64".parse().unwrap()),
+    };
+    let both = with_platforms(None, &[manifest(b"child"), manifest(b"not alice's")]);
+    repository.role("targets/releases").signed["targets"]["2.0"]["custom"] = both;
+    let one = with_platforms(None, &[manifest(b"child")]);
+    repository.role("targets/alice").signed["targets"]["2.0"]["custom"] = one;
+    let damaged = serde_json::json!({"trustgate": {"platforms": "all of them"}});
+    repository.role("targets").signed["targets"]["1.4"]["custom"] = damaged;
+    let world = World::of(&repository).await;
+    let target = world.find("2.0").await.unwrap();
+    assert_eq!(target.digest, digest(b"manifest 2.0"));
+    assert!(target.vouches_for(&digest(b"child")) && !target.vouches_for(&digest(b"other")));
+    let target = world.find_digest(&digest(b"not alice's"), &RepositoryTerms::docker()).await.unwrap();
+    assert_eq!((target.tag.as_str(), target.size), ("2.0", 7));
+
+    let alice = demanding(&["alice"]);
+    let target = world.find_on("2.0", &alice).await.unwrap();
+    assert_eq!(target.platforms, [manifest(b"child")]);
+    assert!(world.find_digest(&digest(b"child"), &alice).await.is_ok());
+    let error = world.find_digest(&digest(b"not alice's"), &alice).await.unwrap_err();
+    assert!(matches!(error, TrustError::DigestNotSigned { .. }), "{error}");
+    // A list that can't be read vouches for nothing, and takes nothing away.
+    assert_eq!(world.find("1.4").await.unwrap().platforms, []);
 }
 
 #[tokio::test]

@@ -250,7 +250,7 @@ fn judge(subject: &Subject, answer: Option<&Decided>) -> (Standing, Option<Refus
         Decision::Pinned(target) => {
             let signed = target.digest.clone();
             let standing = match subject.written_digest() {
-                Some(written) if *written == signed => Standing::Pinned(signed),
+                Some(written) if target.vouches_for(written) => Standing::Pinned(written.clone()),
                 Some(written) => Standing::Stale { written: written.clone(), signed },
                 None => Standing::Unpinned(signed),
             };
