@@ -10,7 +10,9 @@ use super::names;
 use super::output::{Format, Output};
 use super::publication::{Publication, read_partial};
 use super::settings::Settings;
-use super::signing::{PassphraseArguments, Passphrases, Telling, publish_failure, publisher, tell};
+use super::signing::{
+    PassphraseArguments, Passphrases, Telling, publish_failure, publisher, tell, warn_about_keys,
+};
 use super::transfer::{RegistryArguments, registry_failure};
 use crate::image::{Digest, DigestAlgorithm, Reference, Tag};
 use crate::registry::{Child, Registry};
@@ -142,6 +144,7 @@ pub(super) async fn sign(
     passphrases: &mut Passphrases,
 ) -> Result<Outcome, Failure> {
     let gun = image.gun();
+    warn_about_keys(settings, telling);
     let publisher = publisher(settings, &gun, tell(telling))?;
     let targets = [(tag.to_string(), subject.target()?)];
     publisher.sign(&gun, &targets, options, passphrases).await.map_err(|error| publish_failure(&error))

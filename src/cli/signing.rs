@@ -134,6 +134,24 @@ fn terms(policies: &PolicySet, gun: &Gun) -> Result<RepositoryTerms, Failure> {
     Ok(pinned.or(all.first()).cloned().unwrap_or_else(RepositoryTerms::docker))
 }
 
+/// Tells a person what is wrong with key files: others can read one, one is damaged, one is a link.
+///
+/// Signing does not stop for it, as the keys that are used may be others.
+pub(super) fn warn_about_keys(settings: &Settings, manner: Telling) {
+    let Ok(listing) = key_store(settings).and_then(|keys| keys.list().map_err(|error| key_failure(&error)))
+    else {
+        // Whoever reads a key will say what is wrong with the folder.
+        return;
+    };
+    if manner == Telling::Nothing {
+        return;
+    }
+    for warning in listing.warnings {
+        let path = visible(&warning.path.display().to_string());
+        let _ = writeln!(io::stderr(), "warning: `{path}` {}", visible(&warning.reason));
+    }
+}
+
 /// Tells a person what happens while something is published; what docker tells, where docker tells it.
 pub(super) fn tell(manner: Telling) -> impl Fn(Event) + Send + Sync + 'static {
     move |event| {

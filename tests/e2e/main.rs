@@ -7,6 +7,7 @@
 mod support;
 
 mod authorities;
+mod building;
 mod fixtures;
 mod gate_stories;
 mod harmless;
@@ -14,4 +15,5 @@ mod hostile;
 mod image;
 mod keys;
 mod publish;
+mod push_pull;
 mod verify_pin;

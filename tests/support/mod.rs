@@ -7,8 +7,10 @@
 pub(crate) mod engine;
 pub(crate) mod image;
 pub(crate) mod lab;
+pub(crate) mod person;
 pub(crate) mod server;
 pub(crate) mod table;
+pub(crate) mod terminal;
 
 pub(crate) use engine::Engine;
 pub(crate) use image::Image;
