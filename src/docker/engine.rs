@@ -111,16 +111,24 @@ impl Engine {
             return Err(EngineError::NoImage { name: reference.with_tag(tag).familiar() });
         }
         let mut content = None;
-        self.follow(answer, progress, |aside| {
+        let followed = self.follow(answer, progress, |aside| {
             let Some(pushed) = PushedBy::parse(&aside, &tag)? else { return Ok(()) };
             if content.as_ref().is_some_and(|known| *known != pushed) {
                 return Err("it names two digests for one tag".to_owned());
             }
             content = Some(pushed);
             Ok(())
-        })
-        .await?;
-        Ok(Pushed { tag, content })
+        });
+        match followed.await {
+            Ok(()) => Ok(Pushed { tag, content }),
+            // Most engines notice only after their answer has begun.
+            Err(EngineError::Refused { message, .. })
+                if NOT_THERE.iter().any(|words| message.starts_with(words)) =>
+            {
+                Err(EngineError::NoImage { name: reference.with_tag(tag).familiar() })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Pulls by digest where the reference has one, else by tag (`latest` where it has none).
@@ -313,6 +321,8 @@ fn wire_platform(platform: &Platform) -> String {
     wire.to_string()
 }
 
+/// What engines say of an image that they don't have, with and without containerd's store.
+const NOT_THERE: [&str; 2] = ["An image does not exist locally with the tag", "tag does not exist"];
 /// The newest version whose answers were looked at; docker 27's.
 const OURS: ApiVersion = ApiVersion { major: 1, minor: 47 };
 /// An engine under load looks an image up within seconds.

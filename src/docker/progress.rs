@@ -73,7 +73,9 @@ impl<W: Write + Send> Progress for TerminalProgress<W> {
             return self.out.flush();
         };
         let mut up = 0;
-        if !message.id.is_empty() {
+        if message.id.is_empty() {
+            self.lines.clear();
+        } else {
             if LINE_COUNT_LIMIT <= self.lines.len() && !self.lines.contains_key(&message.id) {
                 self.lines.clear();
             }

@@ -365,3 +365,108 @@ async fn an_engine_behind_ssh() {
     let error = Engine::connect(&options).await.unwrap_err();
     assert!(error.to_string().ends_with("Host key verification failed."), "{error}");
 }
+
+/// An engine with TLS, which wants to know who asks.
+struct SecureEngine {
+    folder: tempfile::TempDir,
+    port: u16,
+}
+
+impl SecureEngine {
+    async fn start() -> Self {
+        use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+        let issued = |name: &str, authority: Option<&rcgen::Issuer<'_, rcgen::KeyPair>>| {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+            let certificate = match authority {
+                Some(authority) => parameters.signed_by(&key, authority).unwrap(),
+                None => {
+                    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+                    parameters.self_signed(&key).unwrap()
+                }
+            };
+            (certificate, key, parameters)
+        };
+        let (root, root_key, root_parameters) = issued("root", None);
+        let authority = rcgen::Issuer::new(root_parameters, root_key);
+        let (server, server_key, _) = issued("localhost", Some(&authority));
+        let (client, client_key, _) = issued("client", Some(&authority));
+        let folder = docker_folder(&[
+            ("ca.pem", &root.pem()),
+            ("cert.pem", &client.pem()),
+            ("key.pem", &client_key.serialize_pem()),
+            ("lonely/ca.pem", &root.pem()),
+            ("stranger/ca.pem", &issued("other", None).0.pem()),
+        ]);
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(root.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier =
+            rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(server_key.serialize_der()));
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(vec![server.der().clone()], key)
+            .unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                // Who does not pass is not served.
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    let Ok(byte) = stream.read_u8().await else { break };
+                    request.push(byte);
+                }
+                let _ = stream.write_all(ping("1.44").as_bytes()).await;
+            }
+        });
+        Self { folder, port }
+    }
+
+    async fn connect(&self, certificates: &str) -> Result<Engine, EngineError> {
+        Engine::connect(&EngineOptions {
+            host: Some(format!("tcp://localhost:{}", self.port)),
+            tls_verify: true,
+            certificate_path: Some(self.folder.path().join(certificates)),
+            ..EngineOptions::default()
+        })
+        .await
+    }
+}
+
+#[tokio::test]
+async fn an_engine_behind_tls() {
+    let engine = SecureEngine::start().await;
+    assert_eq!(engine.connect("").await.unwrap().version().api, "1.44");
+    // Nobody we know, and nobody it knows.
+    for stranger in ["stranger", "lonely"] {
+        let error = engine.connect(stranger).await.unwrap_err();
+        assert!(
+            matches!(error, EngineError::Connect { .. } | EngineError::Closed { .. }),
+            "{stranger}: {error:?}"
+        );
+    }
+    assert!(matches!(engine.connect("nowhere").await, Err(EngineError::Configuration { .. })));
+    // The same by a context.
+    let hash = crate::image::Digest::of(b"secure");
+    let folder = docker_folder(&[(
+        &format!("contexts/meta/{}/meta.json", hash.hex()),
+        &format!("{{\"Endpoints\":{{\"docker\":{{\"Host\":\"tcp://localhost:{}\"}}}}}}", engine.port),
+    )]);
+    let tls = folder.path().join(format!("contexts/tls/{}/docker", hash.hex()));
+    std::fs::create_dir_all(&tls).unwrap();
+    for name in ["ca.pem", "cert.pem", "key.pem"] {
+        std::fs::copy(engine.folder.path().join(name), tls.join(name)).unwrap();
+    }
+    let options = EngineOptions {
+        context: Some("secure".to_owned()),
+        config_dir: Some(folder.path().to_owned()),
+        ..EngineOptions::default()
+    };
+    assert_eq!(Engine::connect(&options).await.unwrap().version().api, "1.44");
+}

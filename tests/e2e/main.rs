@@ -8,6 +8,7 @@ mod support;
 
 mod authorities;
 mod building;
+mod engine;
 mod fixtures;
 mod gate_stories;
 mod harmless;
