@@ -1,7 +1,8 @@
 //! trustgate: a build starts from signed images, or does not start.
 //!
 //! The rooms, and which way the arrows point (ARCHITECTURE.md has the whole map):
-//! `image` ← `dockerfile`, `tuf` ← `keys`, `trust` ← `policy`, `gate` ← `frontend`, `cli`.
+//! `image` ← `dockerfile`, `tuf` ← `keys`, `trust` ← `policy`, `gate` ← `frontend`, `cli`; beside them
+//! `http` ← `registry`, `docker` ← `cli`.
 
 pub mod buildkit;
 pub mod cli;

@@ -73,12 +73,12 @@ impl Endpoint {
             None => current_context(options)?,
         };
         match context {
-            Some((name, place)) if name != DEFAULT_CONTEXT => Self::of_context(&name, place, options),
+            Some((name, place)) if name != DEFAULT_CONTEXT => Self::of_context(&name, &place, options),
             _ => Self::parse(DEFAULT_ADDRESS, "docker's default".to_owned(), options, || Ok(None)),
         }
     }
 
-    fn of_context(name: &str, named_by: String, options: &EngineOptions) -> Result<Self, EngineError> {
+    fn of_context(name: &str, named_by: &str, options: &EngineOptions) -> Result<Self, EngineError> {
         let shown = visible_prefix(name, SHOWN_LIMIT);
         let unusable = |reason: String| EngineError::Configuration {
             place: format!("docker's context `{shown}` ({named_by})"),

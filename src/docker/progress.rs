@@ -63,35 +63,48 @@ impl<W: Write + Send> TerminalProgress<W> {
     }
 }
 
+impl<W> TerminalProgress<W> {
+    fn line_of(&mut self, id: &str) -> Line {
+        if id.is_empty() {
+            self.lines.clear();
+            return Line::None;
+        }
+        if let Some(line) = self.lines.get(id) {
+            return Line::Above(self.lines.len().saturating_sub(*line));
+        }
+        if LINE_COUNT_LIMIT <= self.lines.len() {
+            self.lines.clear();
+        }
+        self.lines.insert(id.to_owned(), self.lines.len());
+        Line::New
+    }
+}
+
+/// Where a message's line is, seen from below the last one.
+enum Line {
+    /// It has none of its own.
+    None,
+    /// It begins now.
+    New,
+    /// So many lines up.
+    Above(usize),
+}
+
 impl<W: Write + Send> Progress for TerminalProgress<W> {
     fn show(&mut self, message: &Message) -> io::Result<()> {
-        let mut text = String::new();
         let Some(counter) = message.counter.as_ref() else {
             // Lines above an ordinary one can't be reached any more.
             self.lines.clear();
             writeln!(self.out, "{}{}", prefix(message), message.status)?;
             return self.out.flush();
         };
-        let mut up = 0;
-        if message.id.is_empty() {
-            self.lines.clear();
-        } else {
-            if LINE_COUNT_LIMIT <= self.lines.len() && !self.lines.contains_key(&message.id) {
-                self.lines.clear();
-            }
-            let next = self.lines.len();
-            let line = *self.lines.entry(message.id.clone()).or_insert_with(|| {
-                text.push('\n');
-                next
-            });
-            up = self.lines.len().saturating_sub(line);
-            text.push_str(&format!("\x1b[{up}A"));
-        }
+        let (start, back) = match self.line_of(&message.id) {
+            Line::None => (String::new(), String::new()),
+            Line::New => ("\n\x1b[1A".to_owned(), "\x1b[1B".to_owned()),
+            Line::Above(lines) => (format!("\x1b[{lines}A"), format!("\x1b[{lines}B")),
+        };
         let bar = counter.draw(self.width);
-        text.push_str(&format!("\x1b[2K\r{}{} {bar}\r", prefix(message), message.status));
-        if 0 < up {
-            text.push_str(&format!("\x1b[{up}B"));
-        }
+        let text = format!("{start}\x1b[2K\r{}{} {bar}\r{back}", prefix(message), message.status);
         self.out.write_all(text.as_bytes())?;
         self.out.flush()
     }

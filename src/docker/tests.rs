@@ -378,12 +378,11 @@ impl SecureEngine {
         let issued = |name: &str, authority: Option<&rcgen::Issuer<'_, rcgen::KeyPair>>| {
             let key = rcgen::KeyPair::generate().unwrap();
             let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
-            let certificate = match authority {
-                Some(authority) => parameters.signed_by(&key, authority).unwrap(),
-                None => {
-                    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-                    parameters.self_signed(&key).unwrap()
-                }
+            let certificate = if let Some(authority) = authority {
+                parameters.signed_by(&key, authority).unwrap()
+            } else {
+                parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+                parameters.self_signed(&key).unwrap()
             };
             (certificate, key, parameters)
         };

@@ -262,3 +262,40 @@ const CONFIG_LIMIT: u64 = 1 << 20;
 const HELPER_LIMIT: u64 = 64 << 10;
 /// Enough that the buffer does not move, leaving copies of a secret behind.
 const HELPER_CAPACITY: usize = 65 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_engine_gets_what_docker_would_log_in_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = serde_json::json!({ "auths": {
+            HUB_KEY: { "auth": BASE64_STANDARD.encode("ann:pa:ss?>") },
+            "registry.example": { "identitytoken": "it" },
+            "token.example:5000": { "registrytoken": "rt" },
+        }});
+        std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+        let options = HttpOptions { config_dir: Some(folder.path().to_owned()), ..HttpOptions::new() };
+        let credentials = Credentials::new(&options);
+        for (registry, expected) in [
+            (
+                "docker.io",
+                serde_json::json!({"username": "ann", "password": "pa:ss?>", "serveraddress": HUB_KEY}),
+            ),
+            (
+                "registry.example",
+                serde_json::json!({"identitytoken": "it", "serveraddress": "registry.example"}),
+            ),
+            (
+                "token.example:5000",
+                serde_json::json!({"registrytoken": "rt", "serveraddress": "token.example:5000"}),
+            ),
+            ("unknown.example", serde_json::json!({})),
+        ] {
+            let header = credentials.engine_header(registry).await.unwrap();
+            let json = BASE64_URL_SAFE.decode(header.expose()).unwrap();
+            assert_eq!(serde_json::from_slice::<serde_json::Value>(&json).unwrap(), expected, "{registry}");
+        }
+    }
+}

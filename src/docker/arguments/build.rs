@@ -9,6 +9,7 @@ use crate::text::visible_prefix;
 
 /// What a `build` command line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "docker's switches are independent of each other")]
 pub struct BuildArguments {
     /// All flags, in their order.
     pub flags: Vec<Occurrence>,
@@ -240,29 +241,14 @@ fn fields(line: &str) -> Option<Vec<String>> {
     let mut fields = Vec::new();
     let mut rest = line;
     loop {
-        let (field, after) = match rest.strip_prefix('"') {
-            Some(quoted) => {
-                let mut field = String::new();
-                let mut rest = quoted;
-                loop {
-                    let (part, after) = rest.split_once('"')?;
-                    field.push_str(part);
-                    match after.strip_prefix('"') {
-                        Some(after) => {
-                            field.push('"');
-                            rest = after;
-                        }
-                        None => break (field, after),
-                    }
-                }
+        let (field, after) = if let Some(quoted) = rest.strip_prefix('"') {
+            quoted_field(quoted)?
+        } else {
+            let (field, after) = rest.split_at(rest.find(',').unwrap_or(rest.len()));
+            if field.contains('"') {
+                return None;
             }
-            None => {
-                let (field, after) = rest.split_at(rest.find(',').unwrap_or(rest.len()));
-                if field.contains('"') {
-                    return None;
-                }
-                (field.to_owned(), after)
-            }
+            (field.to_owned(), after)
         };
         fields.push(field);
         match after.strip_prefix(',') {
@@ -270,6 +256,18 @@ fn fields(line: &str) -> Option<Vec<String>> {
             None if after.is_empty() => return Some(fields),
             None => return None,
         }
+    }
+}
+
+/// Reads on to the closing quotation mark; a doubled one stands for itself.
+fn quoted_field(mut rest: &str) -> Option<(String, &str)> {
+    let mut field = String::new();
+    loop {
+        let (part, after) = rest.split_once('"')?;
+        field.push_str(part);
+        let Some(after_double) = after.strip_prefix('"') else { return Some((field, after)) };
+        field.push('"');
+        rest = after_double;
     }
 }
 
