@@ -204,11 +204,11 @@ impl TrustError {
     pub fn help(&self) -> Vec<String> {
         match self {
             Self::NoTrustData { gun, .. } => vec![
-                format!("sign it: docker trust sign {}:TAG", gun.familiar()),
+                format!("sign it: trustgate sign {}:TAG", gun.familiar()),
                 format!("or name the digest that you mean: {}@sha256:…", gun.familiar()),
             ],
             Self::NotSigned { gun, tag, .. } => vec![
-                format!("sign it: docker trust sign {}:{tag}", gun.familiar()),
+                format!("sign it: trustgate sign {}:{tag}", gun.familiar()),
                 format!("or name the digest that you mean: {}@sha256:…", gun.familiar()),
             ],
             Self::DigestNotSigned { gun, .. } => {
@@ -218,10 +218,10 @@ impl TrustError {
                 vec![format!("it must be signed in {} too", releasing.join(" or "))]
             }
             Self::MissingSigner { gun, tag, .. } => {
-                vec![format!("the signer can add a signature: docker trust sign {}:{tag}", gun.familiar())]
+                vec![format!("the signer can add a signature: trustgate sign {}:{tag}", gun.familiar())]
             }
             Self::NoDigest { gun, tag, .. } => {
-                vec![format!("its publisher must sign it again: docker trust sign {}:{tag}", gun.familiar())]
+                vec![format!("its publisher must sign it again: trustgate sign {}:{tag}", gun.familiar())]
             }
             Self::Metadata { source, .. } => metadata_help(source),
             Self::MissingRole { .. } | Self::NotMetadata { .. } => {
