@@ -99,9 +99,6 @@ pub(super) fn conclude(
     output: &mut Output,
 ) -> Result<Answer, Failure> {
     let publication = Publication::of(outcome, partial)?;
-    for note in &publication.notes {
-        output.remark(&format!("warning: {}", visible(note)));
-    }
     if !form.is_json() {
         publication.tell_missing(gun, output)?;
     }

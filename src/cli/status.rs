@@ -213,7 +213,8 @@ fn roles(survey: &Survey, now: Timestamp) -> Vec<Role> {
             role: name.to_string(),
             version: file.map(|(version, _)| version),
             expires: file.map(|(_, expires)| expires.to_string()),
-            days_left: left.map(|left| left.as_hours().div_euclid(24)),
+            // Rounded down, so that what expired a second ago is not valid for 0 days.
+            days_left: left.map(|left| left.as_secs().div_euclid(24 * 60 * 60)),
             threshold,
             can_sign: u64::try_from(here).unwrap_or(u64::MAX) >= threshold,
             keys,

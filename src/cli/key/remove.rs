@@ -78,7 +78,7 @@ fn warn(key: &StoredKey, used: &[&Use], output: &mut Output) {
         let more = if of_root.len() > NAMED { ", …" } else { "" };
         output.talk(&format!(
             "warning: this is the root key of {count} known here: {}{more}\n  \
-             = without it they can be neither rotated nor given new administrators, and it can't be made again\n\
+             = without it nothing can be rotated there, no administrator replaced; and it can't be made again\n\
              {export}",
             named.join(", "),
         ));

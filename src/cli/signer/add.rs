@@ -14,7 +14,7 @@ use crate::cli::signing::{PassphraseArguments, Passphrases, key_failure, publish
 use crate::image::Gun;
 use crate::keys::read_public_keys;
 use crate::trust::publish::{DelegationChange, NewSigner, SurveyScope};
-use crate::tuf::PublicKey;
+use crate::tuf::{PublicKey, RoleName};
 
 /// What `signer add` takes.
 #[derive(Debug, Args)]
@@ -61,6 +61,14 @@ pub(super) async fn run(
                 keys.push(key);
             }
         }
+    }
+    if matches!(signer, Signer::Named(_)) && !arguments.path.is_empty() {
+        output.remark(&format!(
+            "note: the limit is that of the role {}; in {}, where docker looks first, every signer may sign \
+             every tag. A policy that asks for the signer holds them to it",
+            signer.role(),
+            RoleName::RELEASES,
+        ));
     }
     let mut passphrases = arguments.passphrases.passphrases(settings)?;
     let (form, name) = (arguments.form, &arguments.name);
