@@ -213,8 +213,7 @@ fn roles(survey: &Survey, now: Timestamp) -> Vec<Role> {
             role: name.to_string(),
             version: file.map(|(version, _)| version),
             expires: file.map(|(_, expires)| expires.to_string()),
-            // Rounded down, so that what expired a second ago is not valid for 0 days.
-            days_left: left.map(|left| left.as_secs().div_euclid(24 * 60 * 60)),
+            days_left: left.map(whole_days),
             threshold,
             can_sign: u64::try_from(here).unwrap_or(u64::MAX) >= threshold,
             keys,
@@ -271,6 +270,12 @@ pub(super) fn print(entries: &[Entry], output: &mut Output) -> Result<(), Failur
         output.data(text.as_bytes())?;
     }
     Ok(())
+}
+
+/// Rounded down: a moment too late is -1.
+fn whole_days(left: SignedDuration) -> i64 {
+    let days = left.as_nanos().div_euclid(SignedDuration::from_hours(24).as_nanos());
+    i64::try_from(days).unwrap_or(i64::MAX)
 }
 
 fn as_text<S: serde::Serializer>(failure: &Option<Failure>, serializer: S) -> Result<S::Ok, S::Error> {
