@@ -12,6 +12,7 @@ mod auth;
 mod cache;
 mod http;
 mod lookup;
+mod publisher;
 mod refresh;
 mod verbs;
 mod world;

@@ -20,7 +20,7 @@ use crate::tuf::{KeyId, PublicKey, RoleName, Target};
 
 /// The staged changes in a folder, oldest first.
 pub(super) fn list(folder: &Path) -> Result<Vec<StagedChange>, PublishError> {
-    paths(folder)?.into_iter().map(|path| read(path)).collect()
+    paths(folder)?.into_iter().map(read).collect()
 }
 
 /// How many changes are staged in a folder, readable or not.
@@ -211,9 +211,6 @@ impl DelegationData {
         else {
             return Self::default();
         };
-        fn unless_empty<T>(list: Vec<T>) -> Option<Vec<T>> {
-            if list.is_empty() { None } else { Some(list) }
-        }
         Self {
             new_name: None,
             threshold,
@@ -224,6 +221,11 @@ impl DelegationData {
             clear_paths: clear_paths.then_some(true),
         }
     }
+}
+
+/// Notary leaves empty lists out.
+fn unless_empty<T>(list: Vec<T>) -> Option<Vec<T>> {
+    if list.is_empty() { None } else { Some(list) }
 }
 
 fn to_file(change: &Change) -> Result<ChangeFile, serde_json::Error> {

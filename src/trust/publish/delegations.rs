@@ -36,7 +36,7 @@ impl Workspace<'_> {
         }
         let role = signer_role(name)?;
         let delegations = self.delegations(&RoleName::TARGETS).await?;
-        let Some(signer) = delegations.iter().find(|it| it.name == role) else {
+        let Some(leaving) = delegations.iter().find(|it| it.name == role) else {
             let names = delegations.iter().filter(|it| it.name != RoleName::RELEASES);
             return Err(PublishError::NoSuchSigner {
                 gun: self.gun().clone(),
@@ -47,7 +47,7 @@ impl Workspace<'_> {
         let others = delegations.iter().filter(|it| it.name != role && it.name != RoleName::RELEASES);
         let shared: BTreeSet<&KeyId> =
             others.flat_map(|it| &it.keys.keys).map(PublicKey::canonical_id).collect();
-        let lost: Vec<KeyId> = signer
+        let gone: Vec<KeyId> = leaving
             .keys
             .keys
             .iter()
@@ -55,9 +55,9 @@ impl Workspace<'_> {
             .filter(|it| !shared.contains(it))
             .collect();
         if let Some(releases) = delegations.iter().find(|it| it.name == RoleName::RELEASES) {
-            let stay = releases.keys.keys.iter().any(|it| !lost.contains(it.canonical_id()));
+            let stay = releases.keys.keys.iter().any(|it| !gone.contains(it.canonical_id()));
             if stay {
-                self.take_keys(releases, &lost).await?;
+                self.take_keys(releases, &gone).await?;
             } else if last == LastSigner::Refuse {
                 return Err(PublishError::LastSigner { gun: self.gun().clone(), name: name.to_owned() });
             } else {

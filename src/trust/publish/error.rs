@@ -257,7 +257,7 @@ impl PublishError {
         match self {
             Self::Trust(error) => trust_help(error),
             Self::Key(error) => error.help().into_iter().collect(),
-            Self::Author { .. } => Vec::new(),
+            Self::Author { .. } | Self::Role { .. } | Self::Io { .. } => Vec::new(),
             Self::Server(_) => vec!["write the address as https://host[:port]".to_owned()],
             Self::NotInitialized { gun, .. } => {
                 vec![format!("make it: trustgate repo init {}", gun.familiar())]
@@ -290,7 +290,6 @@ impl PublishError {
             Self::NoSuchRole { gun, .. } | Self::NotSigned { gun, .. } => {
                 vec![format!("see what there is: trustgate inspect {}", gun.familiar())]
             }
-            Self::Role { .. } => Vec::new(),
             Self::SignerName { .. } => {
                 vec!["use lower-case letters, digits, `-` and `_`, with a letter or digit first".to_owned()]
             }
@@ -323,7 +322,6 @@ impl PublishError {
             Self::RootCertificate { gun, .. } => {
                 vec![format!("it must be the root key's, with `{gun}` as its common name")]
             }
-            Self::Io { .. } => Vec::new(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Documents that are passed round for signatures: one file, one document a line.
 
 use crate::tuf::author::PartialDocument;
-use crate::tuf::{RoleKeys, RoleName, TARGETS_LIMIT};
+use crate::tuf::{RoleKeys, RoleName, TARGETS_LIMIT, Version};
 
 use super::run::Run;
 use super::workspace::Base;
@@ -143,7 +143,7 @@ impl Run<'_> {
             // A file that does not hold any more has no version to go by; the server knows.
             base.delegation(role).await.ok().flatten().map(|it| it.targets.version())
         };
-        let Some(expected) = current.and_then(|it| it.next()) else { return Ok(()) };
+        let Some(expected) = current.and_then(Version::next) else { return Ok(()) };
         if document.version() == expected {
             return Ok(());
         }

@@ -97,7 +97,7 @@ impl Publisher {
         options: &SignOptions,
         passphrases: &mut dyn PassphraseSource,
     ) -> Result<Outcome, PublishError> {
-        Run::new(self, gun, passphrases)?.carry_out(Intent::Sign(targets, options)).await
+        Box::pin(Run::new(self, gun, passphrases)?.carry_out(Intent::Sign(targets, options))).await
     }
 
     /// Revokes tags: they are signed no more.
@@ -108,7 +108,7 @@ impl Publisher {
         roles: &SignAs,
         passphrases: &mut dyn PassphraseSource,
     ) -> Result<Outcome, PublishError> {
-        Run::new(self, gun, passphrases)?.carry_out(Intent::Revoke(tags, roles)).await
+        Box::pin(Run::new(self, gun, passphrases)?.carry_out(Intent::Revoke(tags, roles))).await
     }
 
     /// Makes a repository's trust data, without any tag.
@@ -118,7 +118,7 @@ impl Publisher {
         init: &Init,
         passphrases: &mut dyn PassphraseSource,
     ) -> Result<Outcome, PublishError> {
-        Run::new(self, gun, passphrases)?.carry_out(Intent::Initialize(init)).await
+        Box::pin(Run::new(self, gun, passphrases)?.carry_out(Intent::Initialize(init))).await
     }
 
     /// Adds a signer, or keys to one. The repository is made where there is none, as docker does.
@@ -128,7 +128,7 @@ impl Publisher {
         signer: &NewSigner,
         passphrases: &mut dyn PassphraseSource,
     ) -> Result<Outcome, PublishError> {
-        Run::new(self, gun, passphrases)?.carry_out(Intent::AddSigner(signer)).await
+        Box::pin(Run::new(self, gun, passphrases)?.carry_out(Intent::AddSigner(signer))).await
     }
 
     /// Removes a signer: the role, and its keys from `targets/releases`.
@@ -139,7 +139,7 @@ impl Publisher {
         last: LastSigner,
         passphrases: &mut dyn PassphraseSource,
     ) -> Result<Outcome, PublishError> {
-        Run::new(self, gun, passphrases)?.carry_out(Intent::RemoveSigner(name, last)).await
+        Box::pin(Run::new(self, gun, passphrases)?.carry_out(Intent::RemoveSigner(name, last))).await
     }
 
     /// Makes, changes or removes a delegation.
@@ -150,7 +150,7 @@ impl Publisher {
         change: &DelegationChange,
         passphrases: &mut dyn PassphraseSource,
     ) -> Result<Outcome, PublishError> {
-        Run::new(self, gun, passphrases)?.carry_out(Intent::Delegation(role, change)).await
+        Box::pin(Run::new(self, gun, passphrases)?.carry_out(Intent::Delegation(role, change))).await
     }
 
     /// Replaces the keys of `root`, `targets`, `snapshot` or `timestamp`.
@@ -161,7 +161,7 @@ impl Publisher {
         rotation: &Rotation,
         passphrases: &mut dyn PassphraseSource,
     ) -> Result<Outcome, PublishError> {
-        Run::new(self, gun, passphrases)?.carry_out(Intent::Rotate(role, rotation)).await
+        Box::pin(Run::new(self, gun, passphrases)?.carry_out(Intent::Rotate(role, rotation))).await
     }
 
     /// Sets how many keys of `root`, `targets` or a delegation must sign.
@@ -172,7 +172,7 @@ impl Publisher {
         threshold: u64,
         passphrases: &mut dyn PassphraseSource,
     ) -> Result<Outcome, PublishError> {
-        Run::new(self, gun, passphrases)?.carry_out(Intent::Threshold(role, threshold)).await
+        Box::pin(Run::new(self, gun, passphrases)?.carry_out(Intent::Threshold(role, threshold))).await
     }
 
     /// Signs again what is expired, or will be within this time. Signatures and versions are checked as
@@ -183,7 +183,7 @@ impl Publisher {
         within: jiff::SignedDuration,
         passphrases: &mut dyn PassphraseSource,
     ) -> Result<Outcome, PublishError> {
-        Run::new(self, gun, passphrases)?.carry_out(Intent::Refresh(within)).await
+        Box::pin(Run::new(self, gun, passphrases)?.carry_out(Intent::Refresh(within))).await
     }
 
     /// Deletes a repository's trust data: on the server, and what this machine has of it, keys included.
@@ -215,7 +215,7 @@ impl Publisher {
         if changes.is_empty() {
             return Ok(Outcome::Unchanged);
         }
-        Run::new(self, gun, passphrases)?.carry_out(Intent::Staged(&changes)).await
+        Box::pin(Run::new(self, gun, passphrases)?.carry_out(Intent::Staged(&changes))).await
     }
 
     /// Stages a change as notary does: to be published later, by us or by notary.
@@ -242,7 +242,7 @@ impl Publisher {
     /// present state. Nothing is signed.
     pub async fn read_parts(&self, gun: &Gun, texts: &[Vec<u8>]) -> Result<Vec<Part>, PublishError> {
         let mut nobody = Nobody;
-        let (_, documents) = Run::new(self, gun, &mut nobody)?.read_parts(texts).await?;
+        let (_, documents) = Box::pin(Run::new(self, gun, &mut nobody)?.read_parts(texts)).await?;
         let parts = documents.into_iter().map(|(document, _)| {
             let missing = document.missing();
             let missing = missing.map_err(|source| PublishError::Author { gun: gun.clone(), source })?;
@@ -258,12 +258,12 @@ impl Publisher {
         texts: &[Vec<u8>],
         passphrases: &mut dyn PassphraseSource,
     ) -> Result<Outcome, PublishError> {
-        Run::new(self, gun, passphrases)?.publish_parts(texts).await
+        Box::pin(Run::new(self, gun, passphrases)?.publish_parts(texts)).await
     }
 
     /// All that is known of a repository.
     pub async fn survey(&self, gun: &Gun, scope: SurveyScope) -> Result<Survey, PublishError> {
-        self.look_over(gun, scope).await
+        Box::pin(self.look_over(gun, scope)).await
     }
 
     /// The repositories that this machine has trust data of, in the order of their names.

@@ -6,7 +6,7 @@ use super::keyring::Keyring;
 use super::workspace::Workspace;
 use super::{Event, PublishError};
 use crate::trust::TrustError;
-use crate::tuf::{RoleKeys, RoleName};
+use crate::tuf::{PublicKey, RoleKeys, RoleName};
 
 impl Workspace<'_> {
     /// Has every role signed again that expires within this time, as far as the keys are here.
@@ -21,7 +21,7 @@ impl Workspace<'_> {
         let mut renewed = false;
         let root = base.chain().root();
         let certificates = base.chain().keys(&RoleName::ROOT).into_iter().flat_map(|it| &it.keys);
-        let certificates = certificates.filter_map(|it| it.certificate_validity()).map(|(_, until)| until);
+        let certificates = certificates.filter_map(PublicKey::certificate_validity).map(|(_, until)| until);
         let root_ends = certificates.max().map_or(root.expires(), |it| it.min(root.expires()));
         if root_ends < limit {
             let keys = base

@@ -164,7 +164,10 @@ impl<'a> Run<'a> {
         let surroundings = (&*publisher.events, &publisher.random);
         let mut workspace =
             Workspace::new(&remote, base.as_ref(), (publisher.clock)(), expiry, surroundings)?;
-        let remains = self.apply(intent, &mut workspace).await?;
+        let remains = match self.apply(intent, &mut workspace).await {
+            Ok(remains) => remains,
+            Err(error) => return self.wait_out(error).await.map(|()| Attempt::Again),
+        };
         let initialized = workspace.is_new();
         let parts = match workspace.seal(&mut self.keyring).await? {
             Sealed::Nothing => return Ok(Attempt::Done(Outcome::Unchanged)),
@@ -440,11 +443,12 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// The state could not be read: where that may pass, it is waited for.
+    /// The server did not answer a question: where that may pass, it is waited for.
     async fn wait_out(&mut self, error: PublishError) -> Result<(), PublishError> {
-        let source = match &error {
-            PublishError::Trust(TrustError::Unreachable { source, .. }) => source,
-            _ => return Err(self.unclear(error)),
+        let (PublishError::Trust(TrustError::Unreachable { source, .. })
+        | PublishError::Upload { source, .. }) = &error
+        else {
+            return Err(self.unclear(error));
         };
         let passing = match source {
             HttpError::Status { status, .. } => *status == 429 || (500..600).contains(status),

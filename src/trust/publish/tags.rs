@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::keyring::Keyring;
 use super::workspace::Workspace;
 use super::{PublishError, SignAs, SignOptions, Tags, WithoutTrust};
+use crate::trust::TrustError;
 use crate::tuf::{Delegation, RoleKeys, RoleName, Target};
 
 impl Workspace<'_> {
@@ -104,8 +105,7 @@ impl Workspace<'_> {
     async fn listed(&mut self, role: &RoleName, tags: &Tags) -> Result<Option<Vec<String>>, PublishError> {
         let present = match self.present(role).await {
             Ok(Some(present)) => present,
-            Ok(None) => return Ok(None),
-            Err(PublishError::Trust(crate::trust::TrustError::Metadata { .. })) => return Ok(None),
+            Ok(None) | Err(PublishError::Trust(TrustError::Metadata { .. })) => return Ok(None),
             Err(error) => return Err(error),
         };
         match tags {

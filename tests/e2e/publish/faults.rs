@@ -20,7 +20,7 @@ fn eight_publishers_at_once_all_succeed() {
     let machine = Machine::new(lab);
     let gun = gun("parallel");
     published(machine.sign(&gun, "v0", b"zero"));
-    let key = machine.signer_key("alice", PrivateKey::generate_ed25519().expect("a key"));
+    let key = machine.signer_key("alice", &PrivateKey::generate_ed25519().expect("a key"));
     let tags: Vec<String> = (0..8).map(|it| format!("v{it}-parallel")).collect();
     for round in 0..2 {
         let conflicts: u32 = std::thread::scope(|scope| {

@@ -10,10 +10,7 @@ use trustgate::image::{Digest, Gun};
 use trustgate::keys::{
     EnvironmentPassphrases, KeyRole, KeyStore, Passphrase, PassphraseVariables, PrivateKey,
 };
-use trustgate::trust::publish::{
-    Event, Init, ManagedBy, NewSigner, Outcome, PublishError, Published, Publisher, Rotation, SignAs,
-    SignOptions, SurveyScope, Tags,
-};
+use trustgate::trust::publish::{Event, NewSigner, Outcome, PublishError, Published, Publisher, SignOptions};
 use trustgate::trust::{Cache, RepositoryTerms, TrustError, TrustReader, TrustSource as _, Want};
 use trustgate::tuf::{PublicKey, Target};
 
@@ -79,9 +76,9 @@ impl Machine {
     }
 
     /// A key of a signer, as `docker trust key generate` makes it, but for its kind.
-    fn signer_key(&self, name: &str, key: PrivateKey) -> PublicKey {
+    fn signer_key(&self, name: &str, key: &PrivateKey) -> PublicKey {
         let role: KeyRole = name.parse().expect("a role");
-        self.keys().write(&key, &role, None, &mut passphrases()).expect("a stored key");
+        self.keys().write(key, &role, None, &mut passphrases()).expect("a stored key");
         key.public().clone()
     }
 

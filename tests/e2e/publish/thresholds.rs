@@ -29,7 +29,7 @@ fn two_signers_release_together() {
     let admin_publisher = admin.publisher();
     published(admin.sign(&gun, "v0", b"zero"));
     for (name, machine) in [("alice", &alice), ("bob", &bob)] {
-        let key = machine.signer_key(name, PrivateKey::generate_ed25519().expect("a key"));
+        let key = machine.signer_key(name, &PrivateKey::generate_ed25519().expect("a key"));
         admin.add_signer(&gun, name, &key);
     }
     published(alice.sign(&gun, "v1", b"one"));
@@ -91,7 +91,7 @@ fn what_expired_is_signed_again_where_docker_and_notary_are_locked_out() {
     *machine.now.lock().expect("a clock") =
         SignedDuration::from_hours(-24 * 1095) + SignedDuration::from_secs(6);
     published(machine.sign(&gun, "v1", b"one"));
-    let key = machine.signer_key("alice", PrivateKey::generate_ed25519().expect("a key"));
+    let key = machine.signer_key("alice", &PrivateKey::generate_ed25519().expect("a key"));
     // A reader in the past finds the timestamp good, and so does a publisher.
     machine.add_signer(&gun, "alice", &key);
     published(machine.sign(&gun, "v2", b"two"));
@@ -133,7 +133,7 @@ fn what_is_near_its_end_is_renewed_by_those_who_can() {
     let gun = gun("old-root");
     *admin.now.lock().expect("a clock") = SignedDuration::from_hours(-24 * 1000);
     published(admin.sign(&gun, "v0", b"zero"));
-    let key = alice.signer_key("alice", PrivateKey::generate_ed25519().expect("a key"));
+    let key = alice.signer_key("alice", &PrivateKey::generate_ed25519().expect("a key"));
     admin.add_signer(&gun, "alice", &key);
     *admin.now.lock().expect("a clock") = SignedDuration::ZERO;
     // Targets end within 95 days, and are signed again by whoever has their key.
