@@ -69,12 +69,12 @@ pub(super) async fn run(
         ))
         .help(format!("name the tag to sign: {name}:TAG, or {name}:TAG@DIGEST")));
     };
-    let registry = arguments.registry.registry(settings.http()?)?;
-    let subject = Subject::read(&registry, &image).await?;
     let options = SignOptions {
         roles: roles(&arguments.role)?,
         without_trust: WithoutTrust::Initialize(Init::docker()),
     };
+    let registry = arguments.registry.registry(settings.http()?)?;
+    let subject = Subject::read(&registry, &image).await?;
     let telling = Telling::of(arguments.output, settings);
     let outcome = sign(settings, &image, tag, &subject, &options, telling, &mut passphrases).await?;
     let publication = Publication::of(&outcome, arguments.partial.as_deref())?;

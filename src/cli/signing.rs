@@ -28,24 +28,23 @@ use crate::tuf::RootPins;
 
 /// Where passphrases come from, on every command that opens or makes keys.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Passphrases")]
 pub(super) struct PassphraseArguments {
     /// File whose first line is the passphrase of root (offline) keys
     /// [default: $DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE, else asked for]
-    #[arg(long, value_name = "FILE", conflicts_with = "root_passphrase_fd")]
+    #[arg(long, value_name = "FILE", help_heading = PASSPHRASES, conflicts_with = "root_passphrase_fd")]
     root_passphrase_file: Option<PathBuf>,
 
     /// Open file descriptor with the passphrase of root keys
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", help_heading = PASSPHRASES)]
     root_passphrase_fd: Option<u32>,
 
     /// File whose first line is the passphrase of all other keys
     /// [default: $DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE, else asked for]
-    #[arg(long, value_name = "FILE", conflicts_with = "passphrase_fd")]
+    #[arg(long, value_name = "FILE", help_heading = PASSPHRASES, conflicts_with = "passphrase_fd")]
     passphrase_file: Option<PathBuf>,
 
     /// Open file descriptor with the passphrase of all other keys
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", help_heading = PASSPHRASES)]
     passphrase_fd: Option<u32>,
 }
 
@@ -308,6 +307,8 @@ impl PassphraseSource for GivenFor {
     }
 }
 
+/// Where `--help` lists the options.
+const PASSPHRASES: &str = "Passphrases";
 /// Bytes of an answer to a yes-or-no question.
 const ANSWER_LIMIT: u64 = 256;
 

@@ -95,7 +95,16 @@ pub(super) fn known_repositories(settings: &Settings) -> Result<Vec<Gun>, Failur
 
 async fn entry(publisher: &Publisher, gun: &Gun, settings: &Settings, now: Timestamp) -> Entry {
     let (survey, failure) = match publisher.survey(gun, SurveyScope::EvenExpired).await {
-        Ok(survey) => (Some(survey), None),
+        Ok(survey) => {
+            let failure = match &survey.freshness {
+                Freshness::Fresh => None,
+                Freshness::Cached { reason } => Some(Failure::unknown(format!(
+                    "the trust server of `{gun}` could not be asked: {}",
+                    visible(reason)
+                ))),
+            };
+            (Some(survey), failure)
+        }
         Err(error) => {
             let failure = publish_failure(&error);
             // What was last seen is still worth showing where the server can't be asked.

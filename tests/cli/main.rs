@@ -16,4 +16,5 @@ mod repositories;
 mod server;
 mod support;
 mod usage;
+mod verbs;
 mod verify;
