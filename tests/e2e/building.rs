@@ -1,7 +1,10 @@
 //! What docs/building.md promises of `trustgate build`, with docker's own client and engine.
 
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::push_pull::registry_digest;
 use crate::support::image::Recipe;
-use crate::support::person::{Person, Ran};
+use crate::support::person::{Person, Ran, with_passphrases};
 use crate::support::{Engine, lab};
 
 #[test]
@@ -80,6 +83,60 @@ fn a_frontend_may_check_the_build() {
     let by_tag = frontend.split('@').next().expect("a name").to_owned();
     publisher.run(&["build", "--frontend", &by_tag, context]).expect(2, &["named by a tag"]);
 }
+
+/// A builder that pushes by itself does so by digest; here a script plays its part, with the real engine.
+#[test]
+fn no_tag_names_what_a_builder_pushed_before_it_is_signed() {
+    let Some(lab) = lab() else { return };
+    let publisher = Person::new(lab);
+    let folder = tempfile::tempdir().expect("a folder");
+    let context = folder.path().to_str().expect("a path");
+    std::fs::write(folder.path().join("Dockerfile"), "FROM scratch\nCOPY Dockerfile /\n")
+        .expect("a Dockerfile");
+    let docker = folder.path().join("docker");
+    std::fs::write(&docker, BUILDER.replace("@DOCKER@", lab.variable("LAB_DOCKER"))).expect("a script");
+    std::fs::set_permissions(&docker, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+    let name = lab.reference("by-digest/app");
+    let (first, second) = (format!("{name}:1"), format!("{name}:2"));
+    let words = ["build", "--push", "-t", &first, "-t", &second, context];
+    let command = || {
+        let mut command = publisher.command(&words);
+        command.env("PATH", format!("{context}:/usr/bin:/bin"));
+        command
+    };
+    let said = ["no terminal", "is pushed, and not signed: sha256:", "trustgate sign "];
+    Ran::of(command()).expect(3, &said);
+    assert_eq!(registry_digest(lab, "by-digest/app", "1"), None);
+
+    let ran = Ran::of(with_passphrases(command()));
+    ran.expect(0, &[&format!("Successfully signed {first}"), &format!("Successfully signed {second}")]);
+    let pushed = registry_digest(lab, "by-digest/app", "in-between");
+    for tag in ["1", "2"] {
+        assert_eq!(registry_digest(lab, "by-digest/app", tag), pushed);
+        Person::new(lab).docker(Engine::Bookworm, &["pull", &format!("{name}:{tag}")]).expect(0, &[]);
+    }
+}
+
+/// What docker's command does with a builder in a container, as far as it is seen from outside.
+const BUILDER: &str = r#"#!/bin/sh
+set -e
+if [ "$1 $2" = "buildx inspect" ]; then echo "Driver:  docker-container"; exit; fi
+shift
+for word; do
+    shift
+    case $word in
+        --output=*) output=$word ;;
+        --metadata-file=*) metadata=${word#*=} ;;
+        --tag=*) echo "a tag before the signature: $word" >&2; exit 9 ;;
+        *) set -- "$@" "$word" ;;
+    esac
+done
+name=$(echo "$output" | sed 's/.*"name=\([^"]*\)".*/\1/')
+echo "$output" | grep -q 'push=true,push-by-digest=true'
+@DOCKER@ build --tag "$name:in-between" "$@"
+digest=$(@DOCKER@ push "$name:in-between" | sed -n 's/.*digest: \(sha256:[0-9a-f]*\) .*/\1/p')
+echo "{\"containerimage.digest\": \"$digest\"}" > "$metadata"
+"#;
 
 fn image_id(lab: &crate::support::Lab, image: &str) -> String {
     let id = Engine::Bookworm.run(lab, &["image", "inspect", "--format", "{{.Id}}", image]);

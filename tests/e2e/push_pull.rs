@@ -283,18 +283,23 @@ fn a_tag_that_is_staged_moves_when_it_is_signed() {
     let after = registry_digest(lab, "staged/app", "1");
     assert_ne!(after, before);
     let reader = Person::new(lab);
-    reader.run(&["pull", &image]).expect(0, &[&format!("Pull (1 of 1): {image}@{after}")]);
+    reader
+        .run(&["pull", &image])
+        .expect(0, &[&format!("Pull (1 of 1): {image}@{}", after.expect("a digest"))]);
     reader.run(&["pull", &format!("{name}:incoming")]).expect(1, &["is not signed"]);
 }
 
-fn registry_digest(lab: &crate::support::Lab, repository: &str, tag: &str) -> String {
+/// What the registry has under this tag, if anything.
+pub(crate) fn registry_digest(lab: &crate::support::Lab, repository: &str, tag: &str) -> Option<String> {
     let mut curl = Command::new("curl");
-    curl.args(["--silent", "--fail", "--head", "--header"]);
+    curl.args(["--silent", "--head", "--header"]);
     curl.arg("Accept: application/vnd.docker.distribution.manifest.v2+json");
     curl.arg(format!("http://{}/v2/{repository}/manifests/{tag}", lab.registry()));
     let text = crate::support::image::succeed(curl);
-    let line = text.lines().find(|line| line.to_lowercase().starts_with("docker-content-digest:"));
-    line.expect("a digest").split_once(':').expect("a value").1.trim().to_owned()
+    let mut lines = text.lines();
+    assert!(lines.next().is_some_and(|line| line.contains("200") || line.contains("404")), "{text}");
+    let line = lines.find(|line| line.to_lowercase().starts_with("docker-content-digest:"))?;
+    Some(line.split_once(':').expect("a value").1.trim().to_owned())
 }
 
 #[test]
@@ -574,4 +579,38 @@ fn a_clock_that_is_far_off_harms_nothing() {
     for image in [&image, &next, &last] {
         reader.docker(Engine::Bookworm, &["pull", image]).expect(0, &[]);
     }
+}
+
+/// Two keys must sign: the first signature goes round in a file.
+#[test]
+fn signatures_are_collected_in_a_file() {
+    let Some(lab) = lab() else { return };
+    let owner = Person::new(lab);
+    let image = owner.make("partial/app:1");
+    let name = image.trim_end_matches(":1");
+    owner.run(&["push", &image]).expect(0, &[]);
+    // Each has a key of their own for the role, two of which must sign.
+    let others = [Person::new(lab), Person::new(lab)];
+    for (person, key) in others.iter().zip(["alice-1", "alice-2"]) {
+        let folder = person.config().to_str().expect("a path").to_owned();
+        person.run(&["key", "generate", key, "--dir", &folder]).expect(0, &[]);
+    }
+    let public =
+        |person: &Person, key: &str| person.config().join(format!("{key}.pub")).display().to_string();
+    let (first, second) = (public(&others[0], "alice-1"), public(&others[1], "alice-2"));
+    owner.run(&["signer", "add", "--key", &first, "--key", &second, "alice", name]).expect(0, &[]);
+    owner.run(&["repo", "threshold", name, "targets/alice", "2"]).expect(0, &[]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("signatures.json");
+    let file = file.to_str().expect("a path");
+    let tag = owner.make("partial/app:2");
+    owner.run(&["--disable-content-trust", "push", &tag]).expect(0, &[]);
+    let words = ["sign", "--role", "targets/alice", "--partial", file, &tag];
+    others[0].run(&words).expect(1, &["needs 1 more signature", "Wrote "]);
+    others[0].run(&words).expect(2, &["is there already"]);
+    others[1].run(&["sign", "--partial", file, name]).expect(0, &["Successfully signed"]);
+    let answer = Person::new(lab).run(&["inspect", name]).expect(0, &[]).json();
+    let roles = answer[0]["Roles"].as_array().expect("roles");
+    let alice = roles.iter().find(|it| it["Name"] == "targets/alice").expect("alice");
+    assert_eq!(alice["Threshold"], 2);
 }
