@@ -50,13 +50,21 @@ pub(super) async fn run(
     let words = DockerWords::new(settings, name(verb));
     let Some(found) = find_image(verb, &arguments.words, &words, &docker).await? else {
         // Docker would print its help.
-        return Ok(words.run(&docker, &arguments.words).await?);
+        return words.run(&docker, &arguments.words).await;
     };
-    let image = match choose(&found, settings, output).await? {
+    let switch = TrustSwitch::from_flag(found.disable_content_trust, settings.switch());
+    let image = match choose(&found.image, switch, settings, output).await? {
         Ok(image) => image,
         Err(exit) => return Ok(exit),
     };
-    let replaced = found.with_image(&arguments.words, OsStr::new(&image));
+    let mut mounted = Vec::with_capacity(found.mounted.len());
+    for mount in &found.mounted {
+        match choose(&mount.image, switch, settings, output).await? {
+            Ok(image) => mounted.push(image),
+            Err(exit) => return Ok(exit),
+        }
+    }
+    let replaced = found.with_images(&arguments.words, OsStr::new(&image), &mounted);
     words.replace(&docker, &replaced)
 }
 
@@ -80,15 +88,15 @@ async fn find_image(
 
 /// What docker is given in the image's place; `Err` where the gate refused, which it has said.
 async fn choose(
-    found: &ContainerArguments,
+    written: &str,
+    switch: TrustSwitch,
     settings: &Settings,
     output: &mut Output,
 ) -> Result<Result<String, Exit>, Failure> {
-    let switch = TrustSwitch::from_flag(found.disable_content_trust, settings.switch());
-    if let Some(local) = local_image(&found.image, settings).await? {
-        return allow_local(&local, &found.image, switch, settings).map(Ok);
+    if let Some(local) = local_image(written, settings).await? {
+        return allow_local(&local, written, switch, settings).map(Ok);
     }
-    let reference: Reference = super::names::image(&found.image)?;
+    let reference: Reference = super::names::image(written)?;
     let gate =
         settings.gate_with(Demands { signed_digests: false, signers: SignerListing::Required }, switch)?;
     let what = format!("asking for the trust data of {}", reference.familiar_name());
@@ -102,7 +110,7 @@ async fn choose(
     let digest = report.decided.first().and_then(crate::gate::Decided::digest);
     Ok(Ok(match digest {
         Some(digest) => reference.without_tag().with_digest(digest.clone()).familiar(),
-        None => found.image.clone(),
+        None => written.to_owned(),
     }))
 }
 

@@ -286,3 +286,19 @@ const LAST_WORDS_PATIENCE: Duration = Duration::from_secs(2);
 const LAST_WORDS_LIMIT: u64 = 4 << 10;
 /// Enough to understand what went wrong.
 const SHOWN_LIMIT: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_of_others() {
+        // Root is let in everywhere, so the system's answer stands here by itself.
+        let options =
+            crate::docker::EngineOptions { host: Some("unix:///x".to_owned()), ..Default::default() };
+        let endpoint = Endpoint::find(&options).unwrap();
+        let error = endpoint.no_connection(&std::io::ErrorKind::PermissionDenied.into());
+        assert_eq!(error.to_string(), "permission denied at the docker engine's socket `unix:///x`");
+        assert!(error.help().unwrap().contains("group"));
+    }
+}

@@ -524,6 +524,9 @@ fn containers_are_made_of_signed_images() {
     let words = ["run", "--rm", "--network=none", "--disable-content-trust", &unsigned, "true"];
     publisher.run(&words).expect(0, &[]);
     publisher.run(&["run", "--no-such-flag", &image]).expect(125, &["--no-such-flag"]);
+    // Files of an image that is mounted come from nobody knows whom, too.
+    let mount = format!("--mount=type=image,source={unsigned},target=/other");
+    publisher.run(&["run", "--rm", &mount, &image, "true"]).expect(125, &["is not signed"]);
     let created = publisher
         .run(&["create", "--network=none", "--name", "trustgate-created", &image, "true"])
         .expect(0, &[]);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+use super::fields;
 use super::flags::{Operands, SHOWN_LIMIT, text};
 use super::{ArgumentError, FlagSet, Occurrence};
 use crate::text::visible_prefix;
@@ -193,7 +194,7 @@ impl BuildOutput {
             value: visible_prefix(written, SHOWN_LIMIT),
             reason: reason.to_owned(),
         };
-        let fields = fields(written).ok_or_else(|| refused("a quotation mark is misplaced"))?;
+        let fields = fields::split(written).ok_or_else(|| refused("a quotation mark is misplaced"))?;
         if let [only] = fields.as_slice()
             && only == written
             && !only.starts_with("type=")
@@ -232,42 +233,6 @@ fn split_context(text: &str) -> Result<(String, String), ArgumentError> {
             value: visible_prefix(text, SHOWN_LIMIT),
             reason: "write name=value".to_owned(),
         }),
-    }
-}
-
-/// One line of comma-separated fields; one that holds commas stands in quotation marks. `None`
-/// where those are misplaced.
-fn fields(line: &str) -> Option<Vec<String>> {
-    let mut fields = Vec::new();
-    let mut rest = line;
-    loop {
-        let (field, after) = if let Some(quoted) = rest.strip_prefix('"') {
-            quoted_field(quoted)?
-        } else {
-            let (field, after) = rest.split_at(rest.find(',').unwrap_or(rest.len()));
-            if field.contains('"') {
-                return None;
-            }
-            (field.to_owned(), after)
-        };
-        fields.push(field);
-        match after.strip_prefix(',') {
-            Some(after) => rest = after,
-            None if after.is_empty() => return Some(fields),
-            None => return None,
-        }
-    }
-}
-
-/// Reads on to the closing quotation mark; a doubled one stands for itself.
-fn quoted_field(mut rest: &str) -> Option<(String, &str)> {
-    let mut field = String::new();
-    loop {
-        let (part, after) = rest.split_once('"')?;
-        field.push_str(part);
-        let Some(after_double) = after.strip_prefix('"') else { return Some((field, after)) };
-        field.push('"');
-        rest = after_double;
     }
 }
 

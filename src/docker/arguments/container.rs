@@ -1,9 +1,11 @@
 //! `docker run` and `docker create`: which word is the image.
 
 use std::ffi::{OsStr, OsString};
+use std::ops::Range;
 
+use super::fields;
 use super::flags::{Operands, SHOWN_LIMIT, text};
-use super::{ArgumentError, FlagSet};
+use super::{ArgumentError, FlagSet, Occurrence};
 use crate::text::visible_prefix;
 
 /// The verbs that make a container.
@@ -42,18 +44,85 @@ pub struct ContainerArguments {
     pub disable_content_trust: Option<bool>,
     /// `--quiet`.
     pub quiet: bool,
+    /// The images that `--mount type=image` brings in besides.
+    pub mounted: Vec<MountedImage>,
     /// Which words switch content trust; they stand before the image.
     switches: Vec<usize>,
 }
 
 impl ContainerArguments {
     /// The same words with another image, and without `--disable-content-trust`, which docker 29 no
-    /// longer has.
+    /// longer has. Mounted images are replaced by those of the same place in `mounted`, as far as
+    /// there are any.
+    #[must_use]
+    pub fn with_images(&self, arguments: &[OsString], image: &OsStr, mounted: &[String]) -> Vec<OsString> {
+        let mut words = Vec::with_capacity(arguments.len());
+        for (index, word) in arguments.iter().enumerate() {
+            let mount = self.mounted.iter().zip(mounted).find(|(mount, _)| mount.words.contains(&index));
+            if index == self.index {
+                words.push(image.to_owned());
+            } else if let Some((mount, image)) = mount {
+                if mount.words.start == index {
+                    words.push(mount.with_image(image).into());
+                }
+            } else if !self.switches.contains(&index) {
+                words.push(word.clone());
+            }
+        }
+        words
+    }
+
+    /// The same with the mounted images as they were written.
     #[must_use]
     pub fn with_image(&self, arguments: &[OsString], image: &OsStr) -> Vec<OsString> {
-        let kept = arguments.iter().enumerate().filter(|(index, _)| !self.switches.contains(index));
-        kept.map(|(index, word)| if index == self.index { image.to_owned() } else { word.clone() }).collect()
+        self.with_images(arguments, image, &[])
     }
+}
+
+/// An image whose files a container sees beside its own (docker 28 on).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountedImage {
+    /// The image as written.
+    pub image: String,
+    fields: Vec<String>,
+    words: Range<usize>,
+}
+
+impl MountedImage {
+    /// Reads a `--mount`; `None` where it mounts something else.
+    fn parse(flag: &Occurrence) -> Result<Option<Self>, ArgumentError> {
+        let value = text("mount", &flag.value)?;
+        let Some(fields) = fields::split(&value) else {
+            return Err(ArgumentError::Value {
+                flag: "--mount".to_owned(),
+                value: visible_prefix(&value, SHOWN_LIMIT),
+                reason: "a quotation mark is misplaced".to_owned(),
+            });
+        };
+        let last = |names: &[&str]| {
+            let mut found = fields.iter().filter_map(|field| field.split_once('='));
+            found.rfind(|(key, _)| names.contains(&lower(key).as_str())).map(|(_, value)| value)
+        };
+        if last(&["type"]).is_none_or(|kind| lower(kind) != "image") {
+            return Ok(None);
+        }
+        let image = last(SOURCES).unwrap_or_default().to_owned();
+        Ok(Some(Self { image, fields, words: flag.words.clone() }))
+    }
+
+    /// The flag in one word, with another image.
+    fn with_image(&self, image: &str) -> String {
+        let names = |field: &&String| {
+            field.split_once('=').is_some_and(|(key, _)| SOURCES.contains(&lower(key).as_str()))
+        };
+        let mut fields: Vec<String> = self.fields.iter().filter(|field| !names(field)).cloned().collect();
+        fields.push(format!("source={image}"));
+        format!("--mount={}", fields::join(&fields))
+    }
+}
+
+fn lower(text: &str) -> String {
+    text.trim().to_lowercase()
 }
 
 /// When docker pulls an image that a container is made of.
@@ -94,6 +163,7 @@ pub fn image_argument(
         }
     };
     let switches = parsed.flags.iter().filter(|flag| flag.name == "disable-content-trust");
+    let mounts = parsed.flags.iter().filter(|flag| flag.name == "mount");
     Ok(Some(ContainerArguments {
         index,
         image: text("image", image)?,
@@ -101,9 +171,13 @@ pub fn image_argument(
         pull,
         disable_content_trust: parsed.switch("disable-content-trust")?,
         quiet: parsed.is_set("quiet")?,
+        mounted: mounts.filter_map(|flag| MountedImage::parse(flag).transpose()).collect::<Result<_, _>>()?,
         switches: switches.map(|flag| flag.words.start).collect(),
     }))
 }
+
+/// What names the image of a mount.
+const SOURCES: &[&str] = &["source", "src"];
 
 /// The flags with values that `run` and `create` share, docker 20.10 to 29, the hidden ones too.
 const VALUES: &[&str] = &[

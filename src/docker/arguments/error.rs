@@ -55,12 +55,13 @@ impl ArgumentError {
     #[must_use]
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::UnknownFlag { flag, .. } if flag.starts_with("--") => Some(format!(
+            Self::UnknownFlag { verb: "run" | "create", flag } if flag.starts_with("--") => Some(format!(
                 "write its value behind an equals sign, `{flag}=VALUE` (a switch: `{flag}=true`)"
             )),
-            Self::UnknownFlag { verb, .. } => {
+            Self::UnknownFlag { verb: verb @ ("run" | "create"), .. } => {
                 Some(format!("write the flag's long form; see docker {verb} --help"))
             }
+            Self::UnknownFlag { verb, .. } => Some(format!("leave it out; see docker {verb} --help")),
             Self::Operands { verb, .. } => Some(format!("see docker {verb} --help")),
             Self::MissingValue { .. } | Self::Value { .. } | Self::Syntax { .. } | Self::TooMany { .. } => {
                 None

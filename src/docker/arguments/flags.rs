@@ -98,7 +98,7 @@ impl FlagSet {
                 break;
             }
             if let Some(long) = bytes.strip_prefix(b"--") {
-                self.parse_long(long, index, &mut words, &mut parsed.flags)?;
+                self.parse_long(long, index, operands, &mut words, &mut parsed.flags)?;
             } else if bytes.len() > 1 && bytes.starts_with(b"-") {
                 self.parse_short(bytes.get(1..).unwrap_or_default(), index, &mut words, &mut parsed.flags)?;
             } else if operands == Operands::EndFlags {
@@ -115,6 +115,7 @@ impl FlagSet {
         &self,
         text: &[u8],
         index: usize,
+        operands: Operands,
         words: &mut Words<'_>,
         flags: &mut Vec<Occurrence>,
     ) -> Result<(), ArgumentError> {
@@ -129,6 +130,9 @@ impl FlagSet {
         };
         let name = std::str::from_utf8(name).map_err(|_| self.unknown(shown()))?;
         let value = match (value, self.long.get(name)) {
+            (Some(_), None) if operands == Operands::AmongFlags => {
+                return Err(self.unknown(visible_prefix(&format!("--{name}"), SHOWN_LIMIT)));
+            }
             // Whatever this flag is, its value is in this very word.
             (Some(value), _) => OsString::from_vec(value.to_vec()),
             (None, Some(Kind::Switch)) => OsString::from("true"),

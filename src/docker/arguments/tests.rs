@@ -49,6 +49,9 @@ fn containers() {
         if found.quiet {
             text.push_str(" quiet");
         }
+        for mount in &found.mounted {
+            let _ = write!(text, " mounted={}", mount.image);
+        }
         push_trust(&mut text, found.disable_content_trust);
         Ok(text)
     });
@@ -140,6 +143,19 @@ fn the_image_is_replaced_and_the_switch_taken_out() {
     let found = image_argument(&Verb::Run.flags(), &arguments).unwrap().unwrap();
     let replaced = found.with_image(&arguments, "acme/web@sha256:00".as_ref());
     assert_eq!(replaced, words("-it -e A=1 acme/web@sha256:00 sh --disable-content-trust"));
+}
+
+#[test]
+fn mounted_images_are_replaced() {
+    let line = "--mount type=image,\"src=a\",dst=/a --mount type=bind,src=/x,dst=/x \
+        --mount=dst=/b,Source=b,TYPE=Image,\"image-subpath=c,d\" -i web sh";
+    let arguments = words(line);
+    let found = image_argument(&Verb::Run.flags(), &arguments).unwrap().unwrap();
+    let mounted: Vec<String> = found.mounted.iter().map(|mount| format!("{}@pinned", mount.image)).collect();
+    let expected = "--mount=type=image,dst=/a,source=a@pinned --mount type=bind,src=/x,dst=/x \
+        --mount=dst=/b,TYPE=Image,\"image-subpath=c,d\",source=b@pinned -i web@pinned sh";
+    assert_eq!(found.with_images(&arguments, "web@pinned".as_ref(), &mounted), words(expected));
+    assert_eq!(found.with_image(&arguments, "web".as_ref()), arguments);
 }
 
 #[test]
