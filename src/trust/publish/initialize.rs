@@ -62,6 +62,9 @@ impl Workspace<'_> {
 
     /// Makes a root key: on P-256, since docker reads no other.
     pub(super) fn new_root_key(&self, keyring: &mut Keyring<'_>) -> Result<PublicKey, PublishError> {
+        if let Some(key) = keyring.made(&KeyRole::root()) {
+            return Ok(key);
+        }
         let key = PrivateKey::generate_p256()?;
         (self.events)(Event::MakingRootKey { key_id: key.id().clone() });
         keyring.keep(key, &KeyRole::root(), None)
@@ -81,6 +84,9 @@ impl Workspace<'_> {
         role: &RoleName,
         keyring: &mut Keyring<'_>,
     ) -> Result<PublicKey, PublishError> {
+        if let Some(key) = keyring.made(&KeyRole::of(role)) {
+            return Ok(key);
+        }
         let key = PrivateKey::generate_ed25519()?;
         (self.events)(Event::MakingKey { role: role.clone(), key_id: key.id().clone() });
         keyring.keep(key, &KeyRole::of(role), Some(self.gun()))

@@ -70,6 +70,12 @@ impl<'a> Keyring<'a> {
         found.map(|it| it.id.clone())
     }
 
+    /// The key of this role that this publication made already, before others were faster.
+    pub(super) fn made(&self, role: &KeyRole) -> Option<PublicKey> {
+        let of_role = |id: &&KeyId| self.stored.iter().any(|it| it.id == **id && it.role == *role);
+        Some(self.opened.get(self.made.iter().find(of_role)?)?.public().clone())
+    }
+
     /// The key of this ID; its passphrase is asked for when it is opened first.
     pub(super) fn open(&mut self, id: &KeyId) -> Result<&PrivateKey, KeyError> {
         if !self.opened.contains_key(id) {

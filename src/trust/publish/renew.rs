@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::keyring::Keyring;
+use super::seal::Others;
 use super::workspace::Workspace;
 use super::{Event, PublishError};
 use crate::trust::TrustError;
@@ -30,7 +31,7 @@ impl Workspace<'_> {
                 .cloned()
                 .ok_or_else(|| self.no_such_role(&RoleName::ROOT))?;
             if keyring.has_any(&keys) {
-                self.open_root_keys(keyring)?;
+                self.open_root_keys(keyring, Others::MaySign)?;
                 self.renew_root(keyring)?;
                 (self.events)(Event::Renewed { role: RoleName::ROOT });
                 renewed = true;

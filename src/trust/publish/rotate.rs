@@ -2,6 +2,7 @@
 
 use super::initialize::one;
 use super::keyring::Keyring;
+use super::seal::Others;
 use super::upload::{ServerKey, server_key};
 use super::workspace::Workspace;
 use super::{ManagedBy, PublishError, Rotation};
@@ -20,7 +21,7 @@ impl Workspace<'_> {
             return Err(unfit(role, "delegations get keys with `repo delegation`, or `signer add`"));
         };
         // Whoever cannot sign the root learns it before a new key is made.
-        self.open_root_keys(keyring)?;
+        self.open_root_keys(keyring, Others::MaySign)?;
         let keys = match (role.as_str(), rotation.managed_by) {
             ("timestamp", ManagedBy::Client) => {
                 return Err(unfit(role, "notary does not permit the client managing the timestamp key"));

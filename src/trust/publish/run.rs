@@ -68,6 +68,7 @@ struct Sent {
     first: Option<(RoleName, Version, [u8; 32])>,
     published: Published,
     files: Vec<(RoleName, Vec<u8>)>,
+    remains: Remains,
     error: HttpError,
 }
 
@@ -135,7 +136,7 @@ impl<'a> Run<'a> {
             if self.took_effect(&sent).await? {
                 self.tell(Event::AnswerLost);
                 let published = Published { answer_lost: true, ..sent.published };
-                let outcome = self.finish(base, published, sent.files, Remains::default()).await;
+                let outcome = self.finish(base, published, sent.files, sent.remains).await;
                 return Ok(Attempt::Done(outcome));
             }
             if upload::is_collision(&sent.error) {
@@ -256,7 +257,7 @@ impl<'a> Run<'a> {
                     let version = published.roles.first().map(|it| it.version)?;
                     Some((role.clone(), version, Sha256::digest(content).into()))
                 });
-                self.sent = Some(Sent { first, published, files, error });
+                self.sent = Some(Sent { first, published, files, remains, error });
                 self.pause(wait).await;
                 Ok(Attempt::Again)
             }
@@ -288,7 +289,7 @@ impl<'a> Run<'a> {
             if self.took_effect(&sent).await? {
                 self.tell(Event::AnswerLost);
                 let published = Published { answer_lost: true, ..sent.published };
-                return Ok(self.finish(base, published, sent.files, Remains::default()).await);
+                return Ok(self.finish(base, published, sent.files, sent.remains).await);
             }
             let (gun, server) = (self.remote.gun().clone(), self.remote.server());
             return Err(PublishError::Upload { gun, server, source: sent.error, unclear: false });

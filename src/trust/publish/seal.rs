@@ -24,7 +24,7 @@ impl Workspace<'_> {
     /// Signs what was changed, and what must be signed because of it.
     pub(super) async fn seal(mut self, keyring: &mut Keyring<'_>) -> Result<Sealed, PublishError> {
         self.sign_below_new_keys(keyring).await?;
-        self.sign_near_expiry(keyring)?;
+        self.sign_near_expiry(keyring).await?;
         let gun = self.gun().clone();
         let snapshot_keys = self.keys(&RoleName::SNAPSHOT).await?;
         let snapshot_expires = self.expires(&RoleName::SNAPSHOT);
@@ -111,15 +111,19 @@ impl Workspace<'_> {
     }
 
     /// What is to be published anyway, and is near its end, is signed again; and so is `root`.
-    fn sign_near_expiry(&mut self, keyring: &mut Keyring<'_>) -> Result<(), PublishError> {
+    async fn sign_near_expiry(&mut self, keyring: &mut Keyring<'_>) -> Result<(), PublishError> {
         let Some(base) = self.base() else { return Ok(()) };
-        let targets = base.targets().expires();
-        if self.is_near(targets) {
-            if self.drafted().any(|it| it == RoleName::TARGETS) {
-                self.force(&RoleName::TARGETS);
-            } else {
-                let reason = "it is not what is published now".to_owned();
-                (self.events)(Event::NearExpiry { role: RoleName::TARGETS, expires: targets, reason });
+        let drafted: Vec<RoleName> = self.drafted().collect();
+        if !drafted.contains(&RoleName::TARGETS) && self.is_near(base.targets().expires()) {
+            let (role, expires) = (RoleName::TARGETS, base.targets().expires());
+            (self.events)(Event::NearExpiry { role, expires, reason: NOT_PUBLISHED.to_owned() });
+        }
+        for role in drafted {
+            // One that cannot be read begins anew.
+            if let Ok(Some(present)) = self.present(&role).await
+                && self.is_near(present.expires())
+            {
+                self.force(&role);
             }
         }
         let root = base.chain().root();
@@ -127,7 +131,7 @@ impl Workspace<'_> {
             return Ok(());
         }
         let expires = root.expires();
-        match self.open_root_keys(keyring) {
+        match self.open_root_keys(keyring, Others::AreNotAsked) {
             Ok(()) => {
                 self.renew_root(keyring)?;
                 (self.events)(Event::Renewed { role: RoleName::ROOT });
@@ -141,8 +145,12 @@ impl Workspace<'_> {
         Ok(())
     }
 
-    /// Opens as many root keys as must sign.
-    pub(super) fn open_root_keys(&self, keyring: &mut Keyring<'_>) -> Result<(), PublishError> {
+    /// Opens as many root keys as must sign; or at least one, where others may sign later.
+    pub(super) fn open_root_keys(
+        &self,
+        keyring: &mut Keyring<'_>,
+        others: Others,
+    ) -> Result<(), PublishError> {
         let keys = self.base().and_then(|it| it.chain().keys(&RoleName::ROOT));
         let keys = keys.ok_or_else(|| self.no_such_role(&RoleName::ROOT))?;
         let here: Vec<PublicKey> = keys.keys.iter().filter(|it| keyring.has(it)).cloned().collect();
@@ -154,7 +162,7 @@ impl Workspace<'_> {
             keyring.open(key.canonical_id())?;
             open += 1;
         }
-        if open < keys.threshold {
+        if open == 0 || (open < keys.threshold && others == Others::AreNotAsked) {
             return Err(self.no_key(keyring, vec![(RoleName::ROOT, keys.clone())]));
         }
         Ok(())
@@ -175,6 +183,13 @@ fn sign(document: UnsignedDocument, keyring: &mut Keyring<'_>, gun: &Gun) -> Res
         }
     }
     keyring.sign(document, gun)
+}
+
+/// Whether a document may be passed round for signatures of others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Others {
+    MaySign,
+    AreNotAsked,
 }
 
 /// What a snapshot is made from, where its key is here.
@@ -224,3 +239,6 @@ fn suffices(present: &Present, keys: &RoleKeys) -> bool {
     // A number of keys always fits 64 bits.
     keys.threshold <= u64::try_from(distinct.len()).unwrap_or(u64::MAX)
 }
+
+/// Why a role that is near its end is not signed again.
+const NOT_PUBLISHED: &str = "nothing in it is published now";

@@ -2,13 +2,13 @@
 
 use jiff::SignedDuration;
 use trustgate::image::Digest;
-use trustgate::keys::PrivateKey;
+use trustgate::keys::{KeyRole, PrivateKey};
 use trustgate::trust::TrustError;
 use trustgate::trust::publish::{
-    DelegationChange, Event, Outcome, Part, PublishError, Publisher, SignAs, SignOptions, SurveyScope,
-    WithoutTrust,
+    DelegationChange, Event, ManagedBy, Outcome, Part, PublishError, Publisher, Rotation, SignAs,
+    SignOptions, SurveyScope, WithoutTrust,
 };
-use trustgate::tuf::RoleName;
+use trustgate::tuf::{KeyId, RoleName};
 
 use super::{Machine, block_on, gun, passphrases, published, target, versions};
 use crate::support::lab;
@@ -166,4 +166,47 @@ fn what_is_near_its_end_is_renewed_by_those_who_can() {
     assert_eq!(versions(&signed), ["targets/releases 2"]);
     let signed = published(alice.sign(&gun, "nightly-2", b"two"));
     assert_eq!(versions(&signed), ["targets/alice 2", "targets/releases 3"]);
+}
+
+/// Two root keys on two machines: docker and notary count signatures, and need no more than that.
+#[test]
+fn two_root_keys_sign_together() {
+    let Some(lab) = lab() else { return };
+    let (one, other) = (Machine::new(lab), Machine::new(lab));
+    let gun = gun("root-threshold");
+    published(one.sign(&gun, "v1", b"one"));
+    let second = PrivateKey::generate_p256().expect("a key");
+    one.keys().write(&second, &KeyRole::root(), None, &mut passphrases()).expect("a stored key");
+    let mut root_keys: Vec<KeyId> = one
+        .keys()
+        .list()
+        .expect("a list")
+        .keys
+        .into_iter()
+        .filter(|it| it.role == KeyRole::root())
+        .map(|it| it.id)
+        .collect();
+    root_keys.sort_by_key(|it| it == second.id());
+    let rotation = |new_keys: &[KeyId]| Rotation {
+        managed_by: ManagedBy::Client,
+        new_keys: new_keys.to_vec(),
+        legacy: 0,
+    };
+    let rotate = |machine: &Machine, role, new_keys: &[KeyId]| {
+        block_on(machine.publisher().rotate(&gun, &role, &rotation(new_keys), &mut passphrases()))
+    };
+    published(rotate(&one, RoleName::ROOT, &root_keys));
+    published(block_on(one.publisher().set_threshold(&gun, &RoleName::ROOT, 2, &mut passphrases())));
+    assert!(Machine::new(lab).notary(&["list", gun.as_str()]).contains("v1"));
+    // The second key moves to another machine.
+    other.keys().write(&second, &KeyRole::root(), None, &mut passphrases()).expect("a stored key");
+    one.keys().remove(second.id()).expect("a key less");
+    let refused = rotate(&one, RoleName::TARGETS, &[]);
+    let text = passed_round(refused);
+    let done = block_on(other.publisher().publish_partial(&gun, &[text], &mut passphrases()));
+    assert_eq!(versions(&published(done)), ["root 4", "targets 2"]);
+    published(one.sign(&gun, "v2", b"two"));
+    let stranger = Machine::new(lab);
+    assert_eq!(stranger.digest(&gun, "v2").expect("a digest"), Digest::of(b"two"));
+    assert!(stranger.notary(&["list", gun.as_str()]).contains("v2"));
 }
