@@ -34,7 +34,7 @@ release: ## builds the programs static, as they are shipped
 image: release ## builds the frontend's image IMAGE with DOCKER
 	@DOCKER="$(DOCKER)" scripts/image $(RELEASE)/trustgate-frontend $(IMAGE)
 
-demo: release ## shows the gate at work: a private engine, registry and trust server, then four builds
+demo: release ## shows it at work: a private engine, registry and trust server; push, sign, run, four builds
 	@scripts/deps lab
 	@scripts/demo $(RELEASE)
 
