@@ -315,6 +315,8 @@ impl Workspace<'_> {
                 self.change_delegation(role, change, threshold.filter(|_| is_new)).await
             }
             Change::Witness { role } => {
+                // Notary would take over what nobody whose word counts has said.
+                self.load(role).await?;
                 self.edit(role).await?;
                 self.force(role);
                 Ok(())

@@ -124,7 +124,7 @@ impl Machine {
         command.arg("--tlscacert").arg(self.lab.trust_authority()).args(["-s", self.lab.trust_server()]);
         let output = with_passphrases(command).args(arguments).output().expect("notary starts");
         assert!(!output.status.success(), "notary {arguments:?} succeeds");
-        String::from_utf8_lossy(&output.stderr).into_owned()
+        [output.stdout, output.stderr].iter().map(|it| String::from_utf8_lossy(it).into_owned()).collect()
     }
 
     fn docker(&self, engine: Engine, arguments: &[&str]) -> String {

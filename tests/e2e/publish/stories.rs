@@ -221,6 +221,18 @@ fn signers_come_and_go() {
     let unsigned = |it: &Event| matches!(it, Event::NeedsSigning { role, .. } if *role == RoleName::RELEASES);
     assert!(admin.events().iter().any(unsigned));
     assert!(matches!(bob.digest(&gun, "v1"), Err(TrustError::Metadata { .. })));
+    let content = bob.config.path().join("content");
+    std::fs::write(&content, "lost").expect("a file");
+    let content = content.to_str().expect("a path");
+    // Notary begins the file at version 1, which the server never takes.
+    let refused = bob.notary_fails(&["add", "-p", gun.as_str(), "lost", content, "-r", "targets/releases"]);
+    assert!(refused.contains("rejected"), "{refused}");
+    assert_eq!(bob.publisher().clear_staged(&gun).expect("a number"), 1);
+    let witness = Change::Witness { role: RoleName::RELEASES };
+    bob.publisher().stage(&gun, &witness).expect("a staged change");
+    let refused = block_on(bob.publisher().publish_staged(&gun, &mut passphrases()));
+    assert!(matches!(refused, Err(PublishError::Trust(TrustError::Metadata { .. }))), "{refused:?}");
+    bob.publisher().clear_staged(&gun).expect("a number");
     published(bob.sign(&gun, "v3", b"three"));
     assert_eq!(bob.digest(&gun, "v3").expect("a digest"), Digest::of(b"three"));
     assert!(matches!(bob.digest(&gun, "v1"), Err(TrustError::NotReleased { .. })), "it was alice's word");
