@@ -48,6 +48,24 @@ impl<W: When + Send + Sync + 'static> Refresh<W> {
         Err(error.unwrap_or_else(|| self.cache_error("other processes keep replacing it".to_owned())))
     }
 
+    /// The server's root by itself, for when it is all that can be had.
+    pub(super) async fn root(&self) -> Result<RootChain, TrustError> {
+        let raw = self.remote.current(&RoleName::ROOT, ROOT_LIMIT).await;
+        let raw = raw.map_err(|error| self.remote.explain(error, RoleName::ROOT.as_str()))?;
+        let known = match self.cached_root()? {
+            Some(cached) => self.known_chain(cached, &mut Vec::new())?,
+            None => None,
+        };
+        let Some(mut chain) = known else {
+            return RootChain::bootstrap(self.remote.gun(), raw, &self.pins, self.when)
+                .map_err(|error| self.metadata_error(error));
+        };
+        if raw != chain.root().raw() {
+            self.catch_up(&mut chain, raw).await?;
+        }
+        Ok(chain)
+    }
+
     /// `None` means that another process trusted another root meanwhile.
     async fn attempt(&self) -> Result<Option<Repository<W>>, TrustError> {
         let mut notes = Vec::new();

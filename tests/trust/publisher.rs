@@ -48,6 +48,7 @@ impl Stock {
         match (request.method.as_str(), name) {
             ("GET", "timestamp.key") => Reply::ok(self.timestamp.to_json().to_string()),
             ("GET", "snapshot.key") => Reply::ok(self.snapshot.to_json().to_string()),
+            ("GET", "timestamp.json") if self.is_stuck() => problem(500, "UNKNOWN", "root is expired", ""),
             ("GET", _) => match self.files.get(path(request)) {
                 Some(content) => Reply::ok(content.clone()),
                 None => Reply::not_found(),
@@ -55,6 +56,14 @@ impl Stock {
             ("POST", "") => self.take(request),
             other => panic!("{other:?} is not asked for here"),
         }
+    }
+
+    /// Notary's server renews no timestamp below an expired root.
+    fn is_stuck(&self) -> bool {
+        let Some(root) = self.files.get("root.json") else { return false };
+        let root: serde_json::Value = serde_json::from_slice(root).unwrap();
+        let expires: Timestamp = root["signed"]["expires"].as_str().unwrap().parse().unwrap();
+        expires <= self.now
     }
 
     /// As notary's server: all or nothing, each with a new version, then a snapshot and a timestamp.
@@ -506,6 +515,28 @@ impl Stock {
         };
         self.take(&request);
     }
+}
+
+#[tokio::test]
+async fn an_expired_root_is_renewed_although_its_server_is_stuck() {
+    let desk = Desk::new().await;
+    published(desk.sign("v1").await);
+    desk.set_now(days(3651));
+    assert_eq!(desk.sign("v2").await.unwrap_err().exit(), 3);
+    let within = jiff::SignedDuration::from_hours(24);
+    let refresh = async || desk.publisher().refresh(&gun(), within, &mut passphrases()).await;
+    let keys = desk.keys().list().unwrap().keys;
+    let root = keys.iter().find(|it| it.role.as_str() == "root").unwrap();
+    let aside = root.path.with_extension("aside");
+    std::fs::rename(&root.path, &aside).unwrap();
+    assert!(matches!(refresh().await, Err(PublishError::NoSigningKey { .. })));
+    std::fs::rename(&aside, &root.path).unwrap();
+    let done = published(refresh().await);
+    let roles: Vec<String> = done.roles.iter().map(|it| format!("{} {}", it.role, it.version)).collect();
+    assert_eq!(roles, ["root 2", "targets 2"]);
+    assert_eq!(done.roles[0].expires, days(3651 + 3650));
+    assert_eq!(desk.digest("v1").await, Digest::of(b"v1"));
+    published(desk.sign("v2").await);
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ use crate::trust::TrustError;
 use crate::trust::cache::{CachedFile, Stored};
 use crate::trust::refresh::Refresh;
 use crate::trust::remote::{Contact, Remote, RemoteError};
+use crate::tuf::author::RootDraft;
 use crate::tuf::{
     AnyTime, KeyId, ROOT_LIMIT, RoleName, TARGETS_LIMIT, TIMESTAMP_LIMIT, Target, Version, peek_version,
 };
@@ -61,6 +62,8 @@ pub(super) struct Run<'a> {
     rejected: Option<(PublishError, Fingerprint)>,
     /// A cached root that was never published: notary keeps one between `init` and `publish`.
     unpublished_root: Option<Vec<u8>>,
+    /// A root that had to be renewed before anything else could be read.
+    renewed_root: Option<PublishedRole>,
 }
 
 /// What was handed in, to be known again.
@@ -96,6 +99,7 @@ impl<'a> Run<'a> {
             sent: None,
             rejected: None,
             unpublished_root: None,
+            renewed_root: None,
         })
     }
 
@@ -124,7 +128,12 @@ impl<'a> Run<'a> {
     async fn attempt(&mut self, intent: Intent<'_>) -> Result<Attempt, PublishError> {
         let base = match self.read().await {
             Ok(base) => base,
-            Err(error) => return self.wait_out(error).await.map(|()| Attempt::Again),
+            Err(error) => {
+                if matches!(intent, Intent::Refresh(_)) && self.renew_root_alone(&error).await? {
+                    return Ok(Attempt::Again);
+                }
+                return self.wait_out(error).await.map(|()| Attempt::Again);
+            }
         };
         self.tell(Event::Reached(Step::Read));
         self.keyring.look_again()?;
@@ -171,7 +180,12 @@ impl<'a> Run<'a> {
         };
         let initialized = workspace.is_new();
         let parts = match workspace.seal(&mut self.keyring).await? {
-            Sealed::Nothing => return Ok(Attempt::Done(Outcome::Unchanged)),
+            Sealed::Nothing => {
+                let renewed = self.renewed_root.take();
+                let published =
+                    |it| Outcome::Published(Published { roles: vec![it], ..Published::default() });
+                return Ok(Attempt::Done(renewed.map_or(Outcome::Unchanged, published)));
+            }
             Sealed::Parts(parts) => return Ok(Attempt::Done(Outcome::Incomplete(parts))),
             Sealed::Complete(parts) => parts,
         };
@@ -220,7 +234,7 @@ impl<'a> Run<'a> {
         remains: Remains,
     ) -> Result<Attempt, PublishError> {
         let published = Published {
-            roles: parts.iter().map(published_role).collect(),
+            roles: self.renewed_root.iter().cloned().chain(parts.iter().map(published_role)).collect(),
             initialized,
             conflicts: self.conflicts,
             still_signed: remains.still_signed.clone(),
@@ -254,8 +268,8 @@ impl<'a> Run<'a> {
                 self.tell(Event::Retrying { reason: error.to_string() });
                 let wait = wait_of(&error).unwrap_or(FIRST_WAIT);
                 let first = files.first().and_then(|(role, content)| {
-                    let version = published.roles.first().map(|it| it.version)?;
-                    Some((role.clone(), version, Sha256::digest(content).into()))
+                    let of_role = published.roles.iter().rev().find(|it| it.role == *role)?;
+                    Some((role.clone(), of_role.version, Sha256::digest(content).into()))
                 });
                 self.sent = Some(Sent { first, published, files, remains, error });
                 self.pause(wait).await;
@@ -317,14 +331,7 @@ impl<'a> Run<'a> {
     /// The repository's state; `None`: the server has none.
     pub(super) async fn read(&mut self) -> Result<Option<Base>, PublishError> {
         let publisher = self.publisher;
-        let refresh = Refresh {
-            remote: Arc::clone(&self.remote),
-            cache: Some(publisher.cache.clone()),
-            pins: (publisher.pins)(self.remote.gun()),
-            now: (publisher.clock)(),
-            when: AnyTime,
-        };
-        match refresh.run().await {
+        match self.refresh().run().await {
             Ok(base) => Ok(Some(base)),
             Err(TrustError::NoTrustData { gun, server }) => {
                 let cached = |role, limit| publisher.cache.read(&gun, role, limit);
@@ -341,6 +348,17 @@ impl<'a> Run<'a> {
                 Err(PublishError::Unauthorized { gun, registry, source })
             }
             Err(error) => Err(error.into()),
+        }
+    }
+
+    fn refresh(&self) -> Refresh<AnyTime> {
+        let publisher = self.publisher;
+        Refresh {
+            remote: Arc::clone(&self.remote),
+            cache: Some(publisher.cache.clone()),
+            pins: (publisher.pins)(self.remote.gun()),
+            now: (publisher.clock)(),
+            when: AnyTime,
         }
     }
 
@@ -442,6 +460,46 @@ impl<'a> Run<'a> {
         let part = u32::from((self.publisher.random)()?[0]);
         self.pause(longest.saturating_mul(part) / u32::from(u8::MAX)).await;
         Ok(())
+    }
+
+    /// Notary's server renews no timestamp below a root that is expired, and then gives none at all. A new
+    /// root alone has it go on; whether that was what is wrong, and is done.
+    async fn renew_root_alone(&mut self, error: &PublishError) -> Result<bool, PublishError> {
+        let failing = |it: &HttpError| it.status().is_some_and(|it| (500..600).contains(&it));
+        let PublishError::Trust(TrustError::Unreachable { source, .. }) = error else { return Ok(false) };
+        if !failing(source) || self.renewed_root.is_some() {
+            return Ok(false);
+        }
+        let publisher = self.publisher;
+        let chain = self.refresh().root().await?;
+        let snapshot_here = chain.keys(&RoleName::SNAPSHOT).is_some_and(|it| self.keyring.has_any(it));
+        if chain.check_expiry((publisher.clock)()).is_ok() || snapshot_here {
+            return Ok(false);
+        }
+        let remote = Arc::clone(&self.remote);
+        let surroundings = (&*publisher.events, &publisher.random);
+        let mut workspace =
+            Workspace::new(&remote, None, (publisher.clock)(), Expiry::Forgiven, surroundings)?;
+        let draft = RootDraft::edit(chain.root(), workspace.expires(&RoleName::ROOT));
+        workspace.resume(draft.map_err(|it| workspace.author(it))?);
+        workspace.renew_root(&mut self.keyring)?;
+        let Sealed::Complete(parts) = workspace.seal(&mut self.keyring).await? else { return Ok(false) };
+        let Some(part) = parts.into_iter().next() else { return Ok(false) };
+        let role = published_role(&part);
+        let gun = self.remote.gun();
+        let finished = part.document.finish();
+        let file = finished.map_err(|source| PublishError::Author { gun: gun.clone(), source })?;
+        let boundary = (publisher.random)()?;
+        match upload::post(&self.remote, &[(RoleName::ROOT, file)], boundary).await {
+            Answer::Taken => {
+                self.tell(Event::Renewed { role: RoleName::ROOT });
+                self.renewed_root = Some(role);
+                Ok(true)
+            }
+            // Reading again shows what came of it.
+            Answer::Conflict | Answer::Unclear(_) => Ok(false),
+            Answer::Rejected(error) | Answer::Failed(error) => Err(error),
+        }
     }
 
     /// The server did not answer a question: where that may pass, it is waited for.

@@ -95,6 +95,11 @@ impl<'a> Workspace<'a> {
         );
     }
 
+    /// Goes on from a root where nothing else can be read.
+    pub(super) fn resume(&mut self, root: RootDraft) {
+        self.root = Some(root);
+    }
+
     /// Whether the repository begins with this.
     pub(super) fn is_new(&self) -> bool {
         self.base.is_none()
