@@ -2,39 +2,39 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use trustgate::cli::{self, Environment};
-use trustgate::keys::{KeyStore, PassphraseVariables};
+use trustgate::cli;
+use trustgate::keys::{KeyStore, StoredKey};
 
 use crate::support::image::{Recipe, trustgate_program};
+use crate::support::person::{Person, REPOSITORY_PASSPHRASE, Ran};
 use crate::support::{Engine, Lab, lab};
 
-/// A person with a docker configuration of their own.
-struct Person {
+/// A person who administers, signs or reads.
+struct Somebody {
     lab: &'static Lab,
-    config: tempfile::TempDir,
+    person: Person,
 }
 
-/// What a command came to.
-struct Ran {
-    status: Option<i32>,
-    text: String,
-}
-
-impl Person {
+impl Somebody {
     fn new(lab: &'static Lab) -> Self {
-        Self { lab, config: lab.fresh_config() }
+        Self { lab, person: Person::new(lab) }
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.config.path().join(name)
+        self.person.config().join(name)
     }
 
-    fn keys(&self) -> Vec<trustgate::keys::StoredKey> {
-        KeyStore::new(&self.config.path().join("trust")).list().expect("a list of keys").keys
+    /// Hands a file to somebody else.
+    fn hand(&self, name: &str, to: &Self) {
+        std::fs::copy(self.file(name), to.file(name)).expect("a copy");
+    }
+
+    fn keys(&self) -> Vec<StoredKey> {
+        KeyStore::new(&self.person.config().join("trust")).list().expect("a list of keys").keys
     }
 
     /// The ID of the one key of this role.
@@ -44,56 +44,30 @@ impl Person {
         key.unwrap_or_else(|| panic!("no {role} key")).id.to_string()
     }
 
-    fn run(&self, mut command: Command) -> Ran {
-        command.current_dir(self.config.path()).stdin(Stdio::null());
-        command.env("DOCKER_CONFIG", self.config.path()).env("LAB_CONFIG", self.config.path());
-        command.env("DOCKER_CONTENT_TRUST", "1");
-        command.env("DOCKER_CONTENT_TRUST_SERVER", self.lab.trust_server());
-        for (name, value) in [
-            ("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE", ROOT_PASSPHRASE),
-            ("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE", REPOSITORY_PASSPHRASE),
-            ("NOTARY_ROOT_PASSPHRASE", ROOT_PASSPHRASE),
-            ("NOTARY_TARGETS_PASSPHRASE", REPOSITORY_PASSPHRASE),
-            ("NOTARY_SNAPSHOT_PASSPHRASE", REPOSITORY_PASSPHRASE),
-            ("NOTARY_DELEGATION_PASSPHRASE", REPOSITORY_PASSPHRASE),
-        ] {
-            command.env(name, value);
-        }
-        Ran::of(&command.output().expect("the command starts"))
-    }
-
     fn try_trustgate(&self, words: &str) -> Ran {
-        let mut command = Command::new(trustgate_program());
-        command.args(words.split_whitespace());
-        self.run(command)
+        self.person.run(&words.split_whitespace().collect::<Vec<_>>())
     }
 
     #[track_caller]
     fn trustgate(&self, words: &str) -> String {
-        self.try_trustgate(words).expect(0, words)
+        self.try_trustgate(words).expect(0, &[]).output
     }
 
     fn try_docker(&self, engine: Engine, words: &str) -> Ran {
-        let mut command = engine.docker(self.lab);
-        command.args(words.split_whitespace());
-        self.run(command)
+        self.person.docker(engine, &words.split_whitespace().collect::<Vec<_>>())
     }
 
     #[track_caller]
     fn docker(&self, engine: Engine, words: &str) -> String {
-        self.try_docker(engine, words).expect(0, words)
+        self.try_docker(engine, words).expect(0, &[]).output
     }
 
     #[track_caller]
     fn notary(&self, words: &str) -> String {
-        let mut command = Command::new(self.lab.variable("LAB_NOTARY"));
-        command.arg("-d").arg(self.config.path().join("trust"));
-        command.arg("--tlscacert").arg(self.lab.trust_authority()).args(["-s", self.lab.trust_server()]);
-        command.args(words.split_whitespace());
-        self.run(command).expect(0, words)
+        self.person.notary(&words.split_whitespace().collect::<Vec<_>>()).expect(0, &[]).output
     }
 
-    /// Another tag for an image that the engine has, pushed and signed by docker.
+    /// Another tag for an image that the registry has as `v0`, pushed by docker, and signed if that can be.
     fn docker_push(&self, engine: Engine, repository: &str, tag: &str) -> Ran {
         let image = format!("{repository}:{tag}");
         engine.run(self.lab, &["pull", &format!("{repository}:v0")]);
@@ -102,43 +76,18 @@ impl Person {
     }
 
     /// Runs the program inside of this process, at another time.
-    fn trustgate_at(&self, distance: SignedDuration, words: &str) -> u8 {
-        let environment = Environment {
-            docker_config: Some(self.config.path().to_owned()),
-            content_trust: None,
-            content_trust_server: Some(self.lab.trust_server().to_owned()),
-            passphrases: PassphraseVariables::read(|name| match name {
-                "DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE" => Some(ROOT_PASSPHRASE.to_owned()),
-                "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE" => Some(REPOSITORY_PASSPHRASE.to_owned()),
-                _ => None,
-            }),
-            ..Environment::of_process(Arc::new(move || Timestamp::now() + distance))
-        };
+    fn trustgate_at(&self, distance: SignedDuration, words: &str) -> cli::Exit {
+        let environment = self.person.environment(Arc::new(move || Timestamp::now() + distance));
         let words = std::iter::once("trustgate").chain(words.split_whitespace()).map(Into::into);
-        let exit = cli::run(words, &environment);
-        u8::from(exit != cli::Exit::Done)
-    }
-}
-
-impl Ran {
-    fn of(output: &Output) -> Self {
-        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.push_str(&String::from_utf8_lossy(&output.stderr));
-        Self { status: output.status.code(), text }
-    }
-
-    #[track_caller]
-    fn expect(self, status: i32, words: &str) -> String {
-        assert_eq!(self.status, Some(status), "{words}:\n{}", self.text);
-        self.text
+        cli::run(words, &environment)
     }
 }
 
 /// A repository that docker's content trust began, with an image that has the tag `v0`.
-fn begun_by_docker(lab: &'static Lab, name: &str) -> (Person, String) {
+fn begun_by_docker(lab: &'static Lab, name: &str) -> (Somebody, String) {
     let image = lab.push_unsigned(&format!("{name}:v0"), &Recipe::busybox());
-    let admin = Person::new(lab);
-    admin.docker_push(Engine::Bookworm, &image.repository, "v1").expect(0, "docker push");
+    let admin = Somebody::new(lab);
+    admin.docker_push(Engine::Bookworm, &image.repository, "v1").expect(0, &[]);
     (admin, image.repository)
 }
 
@@ -153,26 +102,25 @@ fn openssl(folder: &Path, words: &str) {
 fn signers_come_with_keys_of_any_program_and_go() {
     let Some(lab) = lab() else { return };
     let (admin, repository) = begun_by_docker(lab, "admin/signers");
-    let [alice, bob, carol] = [(); 3].map(|()| Person::new(lab));
+    let [alice, bob, carol] = [(); 3].map(|()| Somebody::new(lab));
 
     // Alice's key is trustgate's, Bob's is docker's, Carol's is OpenSSL's and encrypted as docker never reads.
     alice.trustgate("key generate alice");
     bob.docker(Engine::Trixie, "trust key generate bob");
-    openssl(carol.config.path(), "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out plain.pem");
-    openssl(carol.config.path(), "pkey -in plain.pem -pubout -out carol.pub");
+    openssl(carol.person.config(), "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out plain.pem");
+    openssl(carol.person.config(), "pkey -in plain.pem -pubout -out carol.pub");
     std::fs::write(carol.file("pass"), REPOSITORY_PASSPHRASE).expect("a file");
-    openssl(carol.config.path(), "pkcs8 -topk8 -in plain.pem -passout file:pass -out carol.pem");
+    openssl(carol.person.config(), "pkcs8 -topk8 -in plain.pem -passout file:pass -out carol.pem");
     let exposed = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(carol.file("carol.pem"), exposed).expect("a mode");
-    carol.try_trustgate("key load carol.pem --name carol").expect(1, "a key that others can read");
+    carol.try_trustgate("key load carol.pem --name carol").expect(1, &[]);
     let private = std::fs::Permissions::from_mode(0o600);
     std::fs::set_permissions(carol.file("carol.pem"), private).expect("a mode");
     let text = carol.trustgate("key load carol.pem --name carol");
     assert_eq!(text, "Loading key from \"carol.pem\"...\nSuccessfully imported key from carol.pem\n");
 
     for (person, name) in [(&alice, "alice"), (&bob, "bob"), (&carol, "carol")] {
-        std::fs::copy(person.file(&format!("{name}.pub")), admin.file(&format!("{name}.pub")))
-            .expect("a copy");
+        person.hand(&format!("{name}.pub"), &admin);
         let text = admin.trustgate(&format!("signer add --key {name}.pub {name} {repository}"));
         assert_eq!(
             text,
@@ -182,7 +130,7 @@ fn signers_come_with_keys_of_any_program_and_go() {
             )
         );
         let text = person.docker_push(Engine::Bookworm, &repository, &format!("by-{name}"));
-        assert!(text.expect(0, name).contains("Successfully signed"));
+        text.expect(0, &["Successfully signed"]);
     }
     let text = admin.trustgate(&format!("signer add --key bob.pub bob {repository}"));
     assert!(text.contains("Signer bob was in"), "{text}");
@@ -190,7 +138,7 @@ fn signers_come_with_keys_of_any_program_and_go() {
         serde_json::from_str(&admin.trustgate(&format!("signer list {repository} --output json")))
             .expect("JSON");
     assert_eq!(listed[0]["signers"][0]["keys"][0]["id"], alice.key("alice"));
-    let reader = Person::new(lab);
+    let reader = Somebody::new(lab);
     for engine in Engine::ALL {
         let text = reader.docker(engine, &format!("trust inspect --pretty {repository}"));
         for name in ["alice", "bob", "carol"] {
@@ -203,32 +151,31 @@ fn signers_come_with_keys_of_any_program_and_go() {
     let text = admin.trustgate(&format!("signer remove alice {repository}"));
     assert!(text.contains(&format!("Successfully removed alice from {repository}\n")), "{text}");
     let text = alice.docker_push(Engine::Bookworm, &repository, "after");
-    assert_ne!(text.status, Some(0), "{}", text.text);
+    assert_ne!(text.code, Some(0), "{text:?}");
     assert!(!admin.notary(&format!("delegation list {repository}")).contains(&alice.key("alice")));
     // The others go on.
-    bob.docker_push(Engine::Bookworm, &repository, "later").expect(0, "Bob's push");
+    bob.docker_push(Engine::Bookworm, &repository, "later").expect(0, &[]);
     reader.docker(Engine::Trixie, &format!("pull {repository}:later"));
     let text = reader.docker(Engine::Trixie, &format!("trust inspect --pretty {repository}"));
     // What she released stays released by the others; that it was her word is said no more.
     let row = text.lines().find(|it| it.starts_with("by-alice")).expect("her tag");
     assert!(row.ends_with("(Repo Admin)"), "{text}");
     assert!(!text.lines().any(|it| it.starts_with("alice")), "{text}");
-    admin.try_trustgate(&format!("signer remove alice {repository}")).expect(1, "nobody");
+    admin.try_trustgate(&format!("signer remove alice {repository}")).expect(1, &[]);
 
     // The last one goes only when somebody says that the tags may go, too.
     admin.trustgate(&format!("signer remove carol {repository}"));
-    let text = admin.try_trustgate(&format!("signer remove bob {repository}")).expect(1, "no answer");
+    let text = admin.try_trustgate(&format!("signer remove bob {repository}")).expect(1, &[]).talk;
     assert!(text.contains("is the last one of") && text.contains("--force"), "{text}");
     admin.trustgate(&format!("signer remove --force bob {repository}"));
-    let text = admin.trustgate(&format!("signer list {repository}"));
-    assert!(text.contains("has no signers"), "{text}");
+    admin.try_trustgate(&format!("signer list {repository}")).expect(0, &["has no signers"]);
     reader.docker(Engine::Bookworm, &format!("pull {repository}:v1"));
 }
 
 #[test]
 fn several_repositories_at_once_each_by_itself() {
     let Some(lab) = lab() else { return };
-    let admin = Person::new(lab);
+    let admin = Somebody::new(lab);
     admin.trustgate("key generate ci --algorithm ed25519");
     let [one, two] = ["admin/one", "admin/two"].map(|name| lab.reference(name));
     let text = admin.trustgate(&format!("signer add -k ci.pub --path nightly- ci {one}"));
@@ -244,9 +191,8 @@ fn several_repositories_at_once_each_by_itself() {
     // A repository that somebody else began: its targets key is not here.
     let (_, foreign) = begun_by_docker(lab, "admin/foreign");
     let ran = admin.try_trustgate(&format!("signer add -k ci.pub ci {foreign} {two}"));
-    let text = ran.expect(1, "signer add");
-    assert!(text.contains(&format!("Successfully added signer: ci to {two}\n")), "{text}");
-    assert!(text.ends_with(&format!("failed to add signer to: {foreign}\n")), "{text}");
+    let ran = ran.expect(1, &[&format!("Successfully added signer: ci to {two}\n")]);
+    assert!(ran.talk.ends_with(&format!("failed to add signer to: {foreign}\n")), "{ran:?}");
     assert_eq!(admin.trustgate("repo list").lines().filter(|it| **it == one || **it == two).count(), 2);
 
     // A key that was stolen goes everywhere.
@@ -271,12 +217,12 @@ fn several_repositories_at_once_each_by_itself() {
 fn clients_with_old_caches_follow_every_rotation() {
     let Some(lab) = lab() else { return };
     let (admin, repository) = begun_by_docker(lab, "admin/rotation");
-    let consumers = Engine::ALL.map(|engine| (engine, Person::new(lab)));
+    let consumers = Engine::ALL.map(|engine| (engine, Somebody::new(lab)));
     for (engine, consumer) in &consumers {
         consumer.docker(*engine, &format!("pull {repository}:v1"));
     }
     let before = [admin.key("root"), admin.key("targets")];
-    let text = admin.try_trustgate(&format!("key rotate {repository} root")).expect(1, "no answer");
+    let text = admin.try_trustgate(&format!("key rotate {repository} root")).expect(1, &[]).talk;
     assert!(text.contains("Are you sure you want to proceed?") && text.contains("--yes"), "{text}");
     let text = admin.trustgate(&format!("key rotate --yes {repository} root"));
     assert_eq!(text, format!("Successfully rotated root key for repository {repository}\n"));
@@ -289,19 +235,19 @@ fn clients_with_old_caches_follow_every_rotation() {
     let ids: Vec<String> = admin.keys().iter().map(|it| it.id.to_string()).collect();
     assert!(ids.contains(&before[0]) && !ids.contains(&before[1]), "{ids:?}");
     for (role, words) in [("root", "--server-managed"), ("targets", "-r"), ("timestamp", "--key ffffffff")] {
-        admin.try_trustgate(&format!("key rotate --yes {repository} {role} {words}")).expect(2, role);
+        admin.try_trustgate(&format!("key rotate --yes {repository} {role} {words}")).expect(2, &[]);
     }
     // Docker signs with the new keys, and those who saw only the beginning follow.
-    admin.docker_push(Engine::Bookworm, &repository, "v2").expect(0, "docker push");
+    admin.docker_push(Engine::Bookworm, &repository, "v2").expect(0, &[]);
     for (engine, consumer) in &consumers {
         consumer.docker(*engine, &format!("pull {repository}:v2"));
     }
     assert!(admin.notary(&format!("list {repository}")).contains("v2"));
     // A root key that was made elsewhere, and comes in a file.
-    let offline = Person::new(lab);
+    let offline = Somebody::new(lab);
     offline.trustgate("key generate --root");
     offline.trustgate("key export -o root.pem");
-    std::fs::copy(offline.file("root.pem"), admin.file("root.pem")).expect("a copy");
+    offline.hand("root.pem", &admin);
     admin.trustgate(&format!("key rotate --yes --key root.pem {repository} root"));
     assert!(admin.keys().iter().any(|it| it.id.as_str() == offline.key("root")));
     for (engine, consumer) in &consumers {
@@ -314,28 +260,28 @@ fn what_expired_is_opened_again() {
     let Some(lab) = lab() else { return };
     let image = lab.push_unsigned("admin/expired:v0", &Recipe::busybox());
     let repository = &image.repository;
-    let admin = Person::new(lab);
+    let admin = Somebody::new(lab);
     // Signed almost three years ago: docker gives targets three years, and they end in a moment.
     let age = SignedDuration::from_hours(-24 * 1095) + SignedDuration::from_secs(8);
-    assert_eq!(admin.trustgate_at(age, &format!("sign {repository}:v0")), 0);
-    let reader = Person::new(lab);
+    assert_eq!(admin.trustgate_at(age, &format!("sign {repository}:v0")), cli::Exit::Done);
+    let reader = Somebody::new(lab);
     let mut locked = None;
     for _ in 0..300 {
         let ran = reader.try_docker(Engine::Bookworm, &format!("pull {repository}:v0"));
-        if ran.status != Some(0) {
-            locked = Some(ran.text);
+        if ran.code != Some(0) {
+            locked = Some(ran.talk);
             break;
         }
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     let locked = locked.expect("the targets expire");
     assert!(locked.contains("targets expired at"), "{locked}");
-    let text = admin.docker_push(Engine::Bookworm, repository, "v2").text;
-    assert!(!text.contains("Successfully signed"), "docker is locked out, too: {text}");
-    let text = admin.try_trustgate(&format!("repo status {repository}")).text;
+    let ran = admin.docker_push(Engine::Bookworm, repository, "v2");
+    assert!(!ran.output.contains("Successfully signed"), "docker is locked out, too: {ran:?}");
+    let text = admin.try_trustgate(&format!("repo status {repository}")).output;
     assert!(text.lines().any(|it| it.starts_with("targets") && it.contains("expired")), "{text}");
     // Who has no keys opens nothing, and says so.
-    reader.try_trustgate(&format!("repo refresh {repository}")).expect(1, "without keys");
+    reader.try_trustgate(&format!("repo refresh {repository}")).expect(1, &[]);
     let text = admin.trustgate(&format!("repo refresh {repository}"));
     assert!(text.starts_with(&format!("Signed targets of {repository}: version ")), "{text}");
     let text = admin.trustgate(&format!("repo refresh {repository}"));
@@ -343,17 +289,17 @@ fn what_expired_is_opened_again() {
     for engine in Engine::ALL {
         reader.docker(engine, &format!("pull {repository}:v0"));
     }
-    admin.docker_push(Engine::Bookworm, repository, "v3").expect(0, "docker signs again");
+    admin.docker_push(Engine::Bookworm, repository, "v3").expect(0, &[]);
 }
 
 #[test]
 fn what_one_stages_another_publishes() {
     let Some(lab) = lab() else { return };
-    let admin = Person::new(lab);
+    let admin = Somebody::new(lab);
     let repository = lab.reference("admin/staged");
     let text = admin.trustgate(&format!("repo init {repository}"));
     assert!(text.contains(&format!("Successfully initialized \"{repository}\"\n")), "{text}");
-    admin.try_trustgate(&format!("repo init {repository}")).expect(1, "a second time");
+    admin.try_trustgate(&format!("repo init {repository}")).expect(1, &[]);
     std::fs::write(admin.file("content"), "content").expect("a file");
     admin.notary(&format!("add {repository} by-notary content"));
     admin.trustgate(&format!("repo stage add {repository} ours --file content"));
@@ -383,40 +329,39 @@ fn what_one_stages_another_publishes() {
     let text = admin.trustgate(&format!("repo publish {repository}"));
     assert!(text.contains("Nothing is staged"), "{text}");
     admin.notary(&format!("remove {repository} by-notary"));
-    admin.try_trustgate(&format!("repo reset {repository}")).expect(1, "no answer");
+    admin.try_trustgate(&format!("repo reset {repository}")).expect(1, &[]);
     admin.trustgate(&format!("repo reset {repository} --all"));
     assert!(admin.notary(&format!("status {repository}")).contains("No unpublished changes"));
 
-    admin.try_trustgate(&format!("repo delete --remote {repository}")).expect(1, "no answer");
+    admin.try_trustgate(&format!("repo delete --remote {repository}")).expect(1, &[]);
     let text = admin.trustgate(&format!("repo delete --remote --yes {repository}"));
     assert!(text.contains("from the trust server\n") && text.contains("from this machine\n"), "{text}");
-    admin.try_trustgate(&format!("repo status {repository}")).expect(1, "it is gone");
+    admin.try_trustgate(&format!("repo status {repository}")).expect(1, &[]);
     assert!(!admin.trustgate("repo list").contains(&repository));
 }
 
 #[test]
 fn two_people_sign_together() {
     let Some(lab) = lab() else { return };
-    let [admin, ann, ben] = [(); 3].map(|()| Person::new(lab));
+    let [admin, ann, ben] = [(); 3].map(|()| Somebody::new(lab));
     let repository = lab.reference("admin/together");
     for (person, name) in [(&ann, "ann"), (&ben, "ben")] {
         person.trustgate(&format!("key generate {name}"));
-        std::fs::copy(person.file(&format!("{name}.pub")), admin.file(&format!("{name}.pub")))
-            .expect("a copy");
+        person.hand(&format!("{name}.pub"), &admin);
     }
     admin.trustgate(&format!("signer add -k ann.pub -k ben.pub release {repository}"));
-    admin.try_trustgate(&format!("repo threshold {repository} release 3")).expect(1, "more than there are");
+    admin.try_trustgate(&format!("repo threshold {repository} release 3")).expect(1, &[]);
     let text = admin.trustgate(&format!("repo threshold {repository} release 2"));
     assert_eq!(text, format!("2 keys of targets/release must sign in {repository}\n"));
     let digest = format!("sha256:{}", "5a".repeat(32));
     ann.trustgate(&format!("repo stage add {repository} v1 --role release --digest {digest} --size 5"));
-    let text = ann.try_trustgate(&format!("repo publish {repository}")).expect(1, "one of two");
+    let text = ann.try_trustgate(&format!("repo publish {repository}")).expect(1, &[]).talk;
     assert!(text.contains("needs 1 more signature") && text.contains(&ben.key("ben")), "{text}");
-    ann.try_trustgate(&format!("repo publish {repository} --partial v1.json")).expect(1, "one of two");
-    std::fs::copy(ann.file("v1.json"), ben.file("v1.json")).expect("a copy");
+    ann.try_trustgate(&format!("repo publish {repository} --partial v1.json")).expect(1, &[]);
+    ann.hand("v1.json", &ben);
     // Whoever has neither key adds nothing.
-    std::fs::copy(ann.file("v1.json"), admin.file("v1.json")).expect("a copy");
-    admin.try_trustgate(&format!("repo publish {repository} v1.json")).expect(1, "no key");
+    ann.hand("v1.json", &admin);
+    admin.try_trustgate(&format!("repo publish {repository} v1.json")).expect(1, &[]);
     let text = ben.trustgate(&format!("repo publish {repository} v1.json"));
     assert!(text.contains("Successfully published"), "{text}");
     assert!(ben.notary(&format!("list {repository}")).contains(&digest[7..]));
@@ -424,7 +369,7 @@ fn two_people_sign_together() {
     let changed = std::fs::read_to_string(ann.file("v1.json")).expect("a file").replace("\"v1\"", "\"v2\"");
     std::fs::write(ben.file("v1.json"), changed).expect("a file");
     let ran = ben.try_trustgate(&format!("repo publish {repository} v1.json"));
-    assert_ne!(ran.status, Some(0), "{}", ran.text);
+    assert_ne!(ran.code, Some(0), "{ran:?}");
 }
 
 #[test]
@@ -439,19 +384,19 @@ fn keys_travel_between_all_three() {
     admin.trustgate("key export -o backup.pem");
     let mode = std::fs::metadata(admin.file("backup.pem")).expect("the backup").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let [ours, theirs] = [(); 2].map(|()| Person::new(lab));
+    let [ours, theirs] = [(); 2].map(|()| Somebody::new(lab));
     for person in [&ours, &theirs] {
-        std::fs::copy(admin.file("backup.pem"), person.file("backup.pem")).expect("a copy");
+        admin.hand("backup.pem", &person);
     }
     ours.trustgate("key import backup.pem");
     theirs.notary("key import backup.pem");
     for person in [&ours, &theirs] {
         assert_eq!(person.keys().len(), admin.keys().len());
-        person.docker_push(Engine::Bookworm, &repository, "restored").expect(0, "docker push");
+        person.docker_push(Engine::Bookworm, &repository, "restored").expect(0, &[]);
     }
     theirs.notary("key export -o notary.pem");
-    let third = Person::new(lab);
-    std::fs::copy(theirs.file("notary.pem"), third.file("notary.pem")).expect("a copy");
+    let third = Somebody::new(lab);
+    theirs.hand("notary.pem", &third);
     assert!(third.trustgate("key import notary.pem").contains(&format!("targets key of {repository}")));
 
     // Another passphrase there and back; in between docker has the wrong one.
@@ -460,19 +405,113 @@ fn keys_travel_between_all_three() {
     let key = ours.key("targets");
     ours.trustgate(&format!("key passwd {key} --new-passphrase-file new"));
     let text = ours.docker_push(Engine::Bookworm, &repository, "wrong");
-    assert!(!text.text.contains("Successfully signed"), "{}", text.text);
+    assert!(!text.output.contains("Successfully signed"), "{text:?}");
     ours.trustgate(&format!("key passwd {key} --passphrase-file new --new-passphrase-file old"));
-    ours.docker_push(Engine::Bookworm, &repository, "right").expect(0, "docker push");
+    ours.docker_push(Engine::Bookworm, &repository, "right").expect(0, &[]);
 
     // The root key of a repository that is known here goes only after a warning.
     let root = ours.key("root");
-    let text = ours.try_trustgate(&format!("key remove {root}")).expect(1, "no answer");
+    let text = ours.try_trustgate(&format!("key remove {root}")).expect(1, &[]).talk;
     assert!(text.contains("root key of 1 repository known here") && text.contains(&repository), "{text}");
     ours.trustgate(&format!("key remove --yes {root}"));
     assert!(ours.keys().iter().all(|it| it.id.as_str() != root));
     let text = ours.try_trustgate(&format!("key rotate {repository} targets"));
-    assert_ne!(text.status, Some(0), "nothing rotates without its root key");
+    assert_ne!(text.code, Some(0), "nothing rotates without its root key");
 }
 
-const ROOT_PASSPHRASE: &str = "a passphrase for root keys";
-const REPOSITORY_PASSPHRASE: &str = "a passphrase for other keys";
+#[test]
+fn a_person_is_asked() {
+    let Some(lab) = lab() else { return };
+    let ann = Somebody::new(lab);
+    let words = |text: &'static str| text.split_whitespace().collect::<Vec<_>>();
+    let mut session = ann.person.at_terminal(&words("key generate ann"));
+    session.expect("Generating key for ann...");
+    session.expect("Enter passphrase for new ann key with id ").answer("short");
+    session.expect("Passphrase is too short.");
+    session.expect("Enter passphrase for new ann key with id ").answer("a long passphrase");
+    session.expect("Repeat passphrase for new ann key with id ").answer("a long passphrase");
+    let (text, code) = session.end();
+    assert!(code == Some(0) && text.contains("/ann.pub") && !text.contains("a long passphrase"), "{text}");
+
+    let key = ann.key("ann");
+    let mut session = ann.person.at_terminal(&["key", "passwd", &key]);
+    for _ in 0..2 {
+        session.expect("Enter key passphrase for ann key with id ").answer("not that one");
+        session.expect("Passphrase incorrect. Please retry.");
+    }
+    session.expect("Enter key passphrase for ann key with id ").answer("a long passphrase");
+    session.expect("Enter passphrase for new ann key with id ").answer("another passphrase");
+    session.expect("Repeat passphrase for new ann key with id ").answer("another passphrase");
+    assert_eq!(session.end().1, Some(0));
+    // Three wrong ones are enough.
+    let mut session = ann.person.at_terminal(&["key", "passwd", &key]);
+    for _ in 0..3 {
+        session.expect("Enter key passphrase for ann key with id ").answer("a long passphrase");
+    }
+    let (text, code) = session.end();
+    assert!(code == Some(1) && text.contains("does not open the ann key"), "{text}");
+
+    for (answer, stays) in [("", true), ("n", true), ("yes", false)] {
+        let mut session = ann.person.at_terminal(&["key", "remove", &key]);
+        session.expect("for good? [y/N] ").answer(answer);
+        assert_eq!(session.end().1, Some(i32::from(stays)));
+        assert_eq!(!ann.keys().is_empty(), stays);
+    }
+}
+
+/// What docs/signer-in-ci.md tells, with the script that it has to copy.
+#[test]
+fn the_pipeline_of_the_documents_signs() {
+    let Some(lab) = lab() else { return };
+    let (admin, repository) = begun_by_docker(lab, "admin/pipeline");
+    std::fs::write(admin.file("passphrase"), REPOSITORY_PASSPHRASE).expect("a file");
+    admin.trustgate("key generate ci --private-key ci.key");
+    admin.trustgate(&format!("signer add --key ci.pub ci {repository}"));
+    let inspected = admin.try_trustgate(&format!("inspect {repository}")).json();
+    let keys = inspected[0]["AdministrativeKeys"].as_array().expect("keys");
+    let root = keys.iter().find(|it| it["Name"] == "Root").expect("the root key");
+    let root = root["Keys"][0]["ID"].as_str().expect("its ID");
+    let runner = Somebody::new(lab);
+    for name in ["ci.key", "passphrase"] {
+        admin.hand(name, &runner);
+    }
+    let policy = |root: &str| {
+        let text = format!(
+            "version = 1\n[[repository]]\npattern = \"{repository}\"\nroot-keys = [\"{root}\"]\nsigners = [\"ci\"]\n"
+        );
+        std::fs::write(runner.file("policy.toml"), text).expect("a policy");
+    };
+    let recipe = "FROM scratch\nCOPY passphrase /file\n";
+    std::fs::write(runner.file("Dockerfile"), recipe).expect("a Dockerfile");
+    std::fs::write(runner.file(".dockerignore"), "*\n!passphrase\n").expect("a file");
+    let script = || {
+        let program = trustgate_program();
+        let mut command = runner.person.command(&[]);
+        let path = format!(
+            "{}:{}",
+            program.parent().expect("a folder").display(),
+            command.get_envs().find(|it| it.0 == "PATH").and_then(|it| it.1?.to_str()).expect("a path")
+        );
+        let mut shell = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ci/sign.sh"));
+        shell.current_dir(runner.person.config()).env_clear().stdin(Stdio::null());
+        shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.env("PATH", path).env("IMAGE", format!("{repository}:by-ci"));
+        for (name, file) in
+            [("SIGNER_KEY", "ci.key"), ("SIGNER_PASSPHRASE", "passphrase"), ("TRUST_POLICY", "policy.toml")]
+        {
+            shell.env(name, runner.file(file));
+        }
+        command.stdin(Stdio::null());
+        Ran::of(shell)
+    };
+    // A server that shows another root gets nothing signed.
+    policy(&"0".repeat(64));
+    assert_ne!(script().code, Some(0));
+    policy(root);
+    let ran = script().expect(0, &["Successfully signed"]);
+    assert!(ran.output.lines().last().is_some_and(|it| it.contains(":by-ci@sha256:")), "{ran:?}");
+    // Neither its key nor its cache is left on the runner.
+    assert!(runner.keys().is_empty());
+    let text = Somebody::new(lab).docker(Engine::Trixie, &format!("trust inspect --pretty {repository}"));
+    assert!(text.lines().any(|it| it.starts_with("by-ci") && it.ends_with(" ci")), "{text}");
+}

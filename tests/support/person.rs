@@ -42,13 +42,14 @@ impl Person {
         reference
     }
 
-    /// trustgate, which knows no passphrase but by asking.
+    /// trustgate in that folder, which knows no passphrase but by asking.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let docker = Path::new(self.lab.variable("LAB_DOCKER"));
         let folder = docker.parent().expect("a folder").display();
         let mut command = Command::new(trustgate_program());
         command
             .args(words)
+            .current_dir(self.config.path())
             .env_clear()
             .env("HOME", self.config.path())
             .env("PATH", format!("{folder}:/usr/bin:/bin"))
@@ -76,7 +77,7 @@ impl Person {
         let mut command = engine.docker(self.lab);
         command.env("DOCKER_CONFIG", self.config.path()).env("LAB_CONFIG", self.config.path());
         command.env("DOCKER_CONTENT_TRUST", "1").env("DOCKER_CONTENT_TRUST_SERVER", &self.trust_server);
-        command.args(words).stdin(Stdio::null());
+        command.args(words).current_dir(self.config.path()).stdin(Stdio::null());
         Ran::of(with_passphrases(command))
     }
 
@@ -85,7 +86,7 @@ impl Person {
         let mut command = Command::new(self.lab.variable("LAB_NOTARY"));
         command.arg("-d").arg(self.config.path().join("trust"));
         command.arg("--tlscacert").arg(self.lab.trust_authority()).args(["-s", &self.trust_server]);
-        command.args(words).stdin(Stdio::null());
+        command.args(words).current_dir(self.config.path()).stdin(Stdio::null());
         Ran::of(with_passphrases(command))
     }
 
