@@ -8,11 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, getpgrp, kill_process};
 use tokio::io::AsyncReadExt as _;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::arguments::{ArgumentError, ContainerArguments, FlagSet, Verb, image_argument};
+use super::signals::Signals;
 
 /// Docker's command on this machine; never trustgate itself under docker's name.
 #[derive(Clone, Debug)]
@@ -83,36 +82,16 @@ impl DockerCommand {
     }
 
     /// Runs docker's command with our terminal, passes signals on to it, and answers with its exit
-    /// status; 128 + n where signal n ended it.
+    /// status; 128 + n where signal n ended it. Afterwards, a signal ends this process with the
+    /// status 128 + n.
     pub async fn run(&self, arguments: &[OsString]) -> Result<u8, CommandError> {
         let failed = |error: std::io::Error| self.failed(&error);
-        let [mut hangup, mut interrupt, mut quit, mut terminate, mut user1, mut user2] = [
-            signal(SignalKind::hangup()).map_err(failed)?,
-            signal(SignalKind::interrupt()).map_err(failed)?,
-            signal(SignalKind::quit()).map_err(failed)?,
-            signal(SignalKind::terminate()).map_err(failed)?,
-            signal(SignalKind::user_defined1()).map_err(failed)?,
-            signal(SignalKind::user_defined2()).map_err(failed)?,
-        ];
+        let signals = Signals::catch().map_err(failed)?;
         let mut child = tokio::process::Command::from(self.command(arguments)).spawn().map_err(failed)?;
-        let process = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        loop {
-            let received = tokio::select! {
-                status = child.wait() => return status.map(exit_status).map_err(failed),
-                _ = hangup.recv() => Signal::HUP,
-                _ = interrupt.recv() => Signal::INT,
-                _ = quit.recv() => Signal::QUIT,
-                _ = terminate.recv() => Signal::TERM,
-                _ = user1.recv() => Signal::USR1,
-                _ = user2.recv() => Signal::USR2,
-            };
-            // A key press goes to all that are at the terminal; docker counts how often it comes.
-            let by_key = matches!(received, Signal::HUP | Signal::INT | Signal::QUIT);
-            if let Some(process) = process.filter(|_| !(by_key && at_terminal())) {
-                // It may have ended meanwhile; then there is nobody to tell.
-                let _ = kill_process(process, received);
-            }
+        if let Some(id) = child.id().and_then(|id| i32::try_from(id).ok()) {
+            signals.pass_to(id);
         }
+        child.wait().await.map(exit_status).map_err(failed)
     }
 
     /// What docker's command prints on standard output, bounded; for `--help` and `--version`.
@@ -184,15 +163,6 @@ fn exit_status(status: ExitStatus) -> u8 {
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }
 
-/// Whether keys pressed at a terminal send their signals to this process's group.
-fn at_terminal() -> bool {
-    let group = getpgrp();
-    let foreground = |group_of: rustix::io::Result<Pid>| group_of.is_ok_and(|foreground| foreground == group);
-    foreground(rustix::termios::tcgetpgrp(std::io::stdin()))
-        || foreground(rustix::termios::tcgetpgrp(std::io::stdout()))
-        || foreground(rustix::termios::tcgetpgrp(std::io::stderr()))
-}
-
 /// Docker's longest help text has ten kilobytes.
 const OUTPUT_LIMIT: u64 = 1 << 20;
 /// Docker prints its help within a second, and looks for plugins first.
@@ -243,6 +213,23 @@ mod tests {
         assert_eq!(status("trap 'exit 8' TERM; kill -TERM $PPID; while :; do :; done").await, 8);
         let (_folder, command) = scripted("test \"$A\" = b && exit 4");
         assert_eq!(command.with_variable("A", "b").run(&[]).await, Ok(4));
+    }
+
+    /// This test's process runs itself once more, and the other one is ended by a signal.
+    #[tokio::test]
+    async fn a_signal_after_docker_ends_us() {
+        const INNER: &str = "TRUSTGATE_TEST_OF_SIGNALS";
+        if std::env::var_os(INNER).is_some() {
+            scripted("exit 0").1.run(&[]).await.unwrap();
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).unwrap();
+            // The thread of the commands is busy, as with a passphrase that is waited for.
+            loop {
+                std::thread::park();
+            }
+        }
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        again.args(["--exact", "docker::command::tests::a_signal_after_docker_ends_us"]).env(INNER, "1");
+        assert_eq!(again.output().unwrap().status.code(), Some(143));
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ mod error;
 mod image;
 mod message;
 mod progress;
+mod signals;
 #[cfg(test)]
 mod tests;
 

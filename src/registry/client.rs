@@ -83,8 +83,8 @@ impl Registry {
     /// none).
     pub async fn get(&self, reference: &Reference) -> Result<Content, RegistryError> {
         let place = Place::of(reference);
-        let answer = self.ask(&place, Verb::Get).await?;
-        let bytes = Bytes::from(answer.body.clone());
+        let mut answer = self.ask(&place, Verb::Get).await?;
+        let bytes = Bytes::from(std::mem::take(&mut answer.body));
         let own = Digest::of(&bytes);
         if let Some(wanted) = reference.digest()
             && !hashes_to(&bytes, wanted)
@@ -120,6 +120,9 @@ impl Registry {
                         return Err(malformed(format!("it lists more than {CHILD_LIMIT} manifests")));
                     }
                     if entry.is_index && seen.insert(entry.child.digest.clone()) {
+                        if NESTED_LIMIT < seen.len() {
+                            return Err(malformed(format!("it lists more than {NESTED_LIMIT} indexes")));
+                        }
                         let nested = repository.without_digest().with_digest(entry.child.digest.clone());
                         let content = self.get(&nested).await?;
                         if content.manifest.size != entry.child.size {
@@ -305,3 +308,5 @@ const DIGEST_HEADER: &str = "docker-content-digest";
 const MANIFEST_LIMIT: usize = 4 << 20;
 /// An index of indexes is rare, one more is unheard of.
 const DEPTH_LIMIT: usize = 3;
+/// Each is another request, and up to four megabytes.
+const NESTED_LIMIT: usize = 32;

@@ -281,6 +281,15 @@ async fn hostile_indexes() {
         (INDEX_TYPE, &other_digest, other_half.len(), "amd64"),
     ]);
     assert!(children(&both).await.unwrap_err().to_string().contains("more than 1000"));
+    // Many indexes.
+    let many: Vec<(Digest, usize)> = (0..100)
+        .map(|spaces| {
+            let text = format!("{}{}", index(&[]), " ".repeat(spaces));
+            (fake.hold("one-of-many", INDEX_TYPE, &text), text.len())
+        })
+        .collect();
+    let many: Vec<_> = many.iter().map(|(digest, size)| (INDEX_TYPE, digest, *size, "amd64")).collect();
+    assert!(children(&index(&many)).await.unwrap_err().to_string().contains("more than 32 indexes"));
     // A wrong size.
     let wrong = index(&[(INDEX_TYPE, &half_digest, 1, "amd64")]);
     assert!(children(&wrong).await.unwrap_err().to_string().contains("is wrong"));
