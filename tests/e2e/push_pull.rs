@@ -556,6 +556,30 @@ fn containers_are_made_of_signed_images() {
     run("refuse", id).expect(125, &["which nobody signed", "run.local-images"]);
 }
 
+/// Eight jobs of a pipeline push to one repository at the same moment; none has to be run again.
+#[test]
+fn pushes_at_once_all_succeed() {
+    let Some(lab) = lab() else { return };
+    let publisher = Person::new(lab);
+    let first = publisher.make("at-once/app:0");
+    let name = first.trim_end_matches(":0");
+    publisher.run(&["push", &first]).expect(0, &[]);
+    let tags: Vec<String> = (1..=8).map(|number| format!("{name}:{number}")).collect();
+    for tag in &tags {
+        Engine::Bookworm.run(lab, &["tag", &first, tag]);
+    }
+    let publisher = &publisher;
+    std::thread::scope(|scope| {
+        for tag in &tags {
+            scope.spawn(move || {
+                publisher.run(&["push", tag]).expect(0, &[&format!("Successfully signed {tag}")])
+            });
+        }
+    });
+    let answer = Person::new(lab).run(&["inspect", name]).expect(0, &[]).json();
+    assert_eq!(answer[0]["SignedTags"].as_array().map(Vec::len), Some(9), "{answer}");
+}
+
 /// The machine's clock is wrong: the same command works when it is right again.
 #[test]
 fn a_clock_that_is_far_off_harms_nothing() {
