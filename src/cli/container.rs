@@ -7,15 +7,15 @@ use std::ffi::{OsStr, OsString};
 
 use clap::Args;
 
-use super::docker_command::{DockerWords, docker_command};
+use super::docker_command::{docker_command, replace};
 use super::exit::{Exit, Failure};
 use super::output::Output;
 use super::progress::while_waiting;
 use super::settings::{Demands, Settings};
-use super::transfer::{command_failure, engine, engine_failure};
+use super::transfer::{engine, engine_failure};
 use super::verify::print_talk;
-use crate::docker::arguments::{ArgumentError, ContainerArguments, Verb, image_argument};
-use crate::docker::{DockerCommand, Image};
+use crate::docker::Image;
+use crate::docker::arguments::Verb;
 use crate::gate::{DisabledBy, Report, Request, TrustSwitch};
 use crate::image::{Digest, Reference};
 use crate::policy::{LocalImages, Said};
@@ -47,10 +47,14 @@ pub(super) async fn run(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let docker = docker_command(settings)?;
-    let words = DockerWords::new(settings, name(verb));
-    let Some(found) = find_image(verb, &arguments.words, &words, &docker).await? else {
+    let found = docker.image_argument(verb, &arguments.words).await;
+    let found = found.map_err(|error| {
+        let failure = Failure::usage(error.to_string());
+        error.help().into_iter().fold(failure, Failure::help)
+    })?;
+    let Some(found) = found else {
         // Docker would print its help.
-        return words.run(&docker, &arguments.words).await;
+        return replace(&docker, name(verb), &arguments.words);
     };
     let switch = TrustSwitch::from_flag(found.disable_content_trust, settings.switch());
     let image = match choose(&found.image, switch, settings, output).await? {
@@ -64,26 +68,7 @@ pub(super) async fn run(
             Err(exit) => return Ok(exit),
         }
     }
-    let replaced = found.with_images(&arguments.words, OsStr::new(&image), &mounted);
-    words.replace(&docker, &replaced)
-}
-
-/// Finds the image; what a newer docker has for flags is asked of it, where one is not known here.
-async fn find_image(
-    verb: Verb,
-    words: &[OsString],
-    docker_words: &DockerWords,
-    docker: &DockerCommand,
-) -> Result<Option<ContainerArguments>, Failure> {
-    let found = match image_argument(&verb.flags(), words) {
-        Err(ArgumentError::UnknownFlag { .. }) => {
-            let help = docker.output(&docker_words.with(&[OsString::from("--help")])).await;
-            let help = help.map_err(|error| command_failure(&error))?;
-            image_argument(&verb.flags().with_help(&help), words)
-        }
-        other => other,
-    };
-    found.map_err(|error| Failure::usage(error.to_string()).help(format!("docker {} --help", name(verb))))
+    replace(&docker, name(verb), &found.with_images(&arguments.words, OsStr::new(&image), &mounted))
 }
 
 /// What docker is given in the image's place; `Err` where the gate refused, which it has said.

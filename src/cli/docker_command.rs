@@ -7,41 +7,31 @@ use super::settings::Settings;
 use super::transfer::command_failure;
 use crate::docker::DockerCommand;
 
-/// Docker's command on this machine.
+/// Docker's command on this machine, which reads the folder that `--config` names, too.
 pub(super) fn docker_command(settings: &Settings) -> Result<DockerCommand, Failure> {
-    DockerCommand::find(settings.search_path(), settings.program()).map_err(|error| command_failure(&error))
+    let docker = DockerCommand::find(settings.search_path(), settings.program());
+    let docker = docker.map_err(|error| command_failure(&error))?;
+    Ok(match settings.config_option() {
+        Some(folder) => docker.with_variable("DOCKER_CONFIG", folder),
+        None => docker,
+    })
 }
 
-/// The words that stand before those of the user.
-pub(super) struct DockerWords(Vec<OsString>);
-
-impl DockerWords {
-    /// For a verb of docker's command, with the folder that `--config` names.
-    pub(super) fn new(settings: &Settings, verb: &str) -> Self {
-        let mut words = Vec::new();
-        if let Some(folder) = settings.config_option() {
-            words.extend([OsString::from("--config"), folder.as_os_str().to_owned()]);
-        }
-        words.extend(verb.split(' ').map(OsString::from));
-        Self(words)
+/// Becomes docker's command.
+pub(super) fn replace(docker: &DockerCommand, verb: &str, words: &[OsString]) -> Result<Exit, Failure> {
+    match docker.replace(&line(verb, words)) {
+        Ok(never) => match never {},
+        Err(error) => Err(command_failure(&error)),
     }
+}
 
-    /// The whole command line.
-    pub(super) fn with(&self, words: &[OsString]) -> Vec<OsString> {
-        self.0.iter().chain(words).cloned().collect()
-    }
+/// Runs docker's command, and ends as it does.
+pub(super) async fn run(docker: &DockerCommand, verb: &str, words: &[OsString]) -> Result<Exit, Failure> {
+    let code = docker.run(&line(verb, words)).await.map_err(|error| command_failure(&error))?;
+    Ok(Exit::OfDocker(code))
+}
 
-    /// Becomes docker's command.
-    pub(super) fn replace(&self, docker: &DockerCommand, words: &[OsString]) -> Result<Exit, Failure> {
-        match docker.replace(&self.with(words)) {
-            Ok(never) => match never {},
-            Err(error) => Err(command_failure(&error)),
-        }
-    }
-
-    /// Runs docker's command, and ends as it does.
-    pub(super) async fn run(&self, docker: &DockerCommand, words: &[OsString]) -> Result<Exit, Failure> {
-        let code = docker.run(&self.with(words)).await.map_err(|error| command_failure(&error))?;
-        Ok(Exit::OfDocker(code))
-    }
+/// What follows the program's name.
+pub(super) fn line(verb: &str, words: &[OsString]) -> Vec<OsString> {
+    verb.split(' ').map(OsString::from).chain(words.iter().cloned()).collect()
 }

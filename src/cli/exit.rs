@@ -169,6 +169,13 @@ impl fmt::Display for Failure {
     }
 }
 
+/// In a JSON document: what is wrong, in one line.
+impl serde::Serialize for Failure {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&crate::text::visible(&self.message))
+    }
+}
+
 impl std::error::Error for Failure {}
 
 /// What `docker run` ends with where docker, not the container, failed.

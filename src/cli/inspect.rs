@@ -93,7 +93,8 @@ struct Entry {
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct SignedTag {
-    signed_tag: String,
+    #[serde(rename = "SignedTag")]
+    tag: String,
     digest: String,
     signers: Vec<String>,
 }
@@ -142,7 +143,7 @@ impl Entry {
         signers.sort_by(|one, other| one.name.cmp(&other.name));
         let tag = reference.tag().map(ToString::to_string);
         let mut signed_tags = signed_tags(&survey.targets);
-        signed_tags.retain(|it| tag.as_ref().is_none_or(|tag| it.signed_tag == *tag));
+        signed_tags.retain(|it| tag.as_ref().is_none_or(|tag| it.tag == *tag));
         Self {
             name: text.to_owned(),
             signed_tags,
@@ -170,7 +171,7 @@ impl Entry {
                 } else {
                     it.signers.join(", ")
                 };
-                [visible(&it.signed_tag), it.digest.clone(), visible(&signers)]
+                [visible(&it.tag), it.digest.clone(), visible(&signers)]
             });
             line(format_args!("\nSignatures for {name}\n\n"));
             line(format_args!("{}", table(["SIGNED TAG", "DIGEST", "SIGNERS"], rows)));
@@ -222,15 +223,15 @@ fn signed_tags(targets: &[SurveyedTarget]) -> Vec<SignedTag> {
     }
     let mut tags: Vec<SignedTag> = tags
         .into_iter()
-        .map(|((signed_tag, digest), mut signers)| {
+        .map(|((tag, digest), mut signers)| {
             signers.sort();
             if signers.is_empty() {
                 signers.push(REPO_ADMIN.to_owned());
             }
-            SignedTag { signed_tag, digest, signers }
+            SignedTag { tag, digest, signers }
         })
         .collect();
-    tags.sort_by(|one, other| names::natural(&one.signed_tag, &other.signed_tag));
+    tags.sort_by(|one, other| names::natural(&one.tag, &other.tag));
     tags
 }
 

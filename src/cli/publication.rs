@@ -22,7 +22,7 @@ pub(super) struct Publication {
     /// The repository's trust data was made by it.
     pub(super) initialized: bool,
     /// The roles whose files were signed.
-    pub(super) roles: Vec<Role>,
+    pub(super) roles: Vec<PublishedFile>,
     /// How many times another publisher was faster.
     pub(super) conflicts: u32,
     /// The server's answer was lost, and what it has was read again.
@@ -38,7 +38,7 @@ pub(super) struct Publication {
 
 /// A role's file that was published.
 #[derive(Debug, Serialize)]
-pub(super) struct Role {
+pub(super) struct PublishedFile {
     pub(super) role: String,
     pub(super) version: u64,
     pub(super) expires: String,
@@ -60,7 +60,7 @@ impl Publication {
             Outcome::Published(published) => Ok(Self {
                 outcome: "published",
                 initialized: published.initialized,
-                roles: published.roles.iter().map(Role::of).collect(),
+                roles: published.roles.iter().map(PublishedFile::of).collect(),
                 conflicts: published.conflicts,
                 answer_lost: published.answer_lost,
                 notes: published.notes.clone(),
@@ -103,7 +103,7 @@ impl Publication {
     }
 }
 
-impl Role {
+impl PublishedFile {
     fn of(role: &PublishedRole) -> Self {
         Self {
             role: role.role.to_string(),

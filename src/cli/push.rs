@@ -99,8 +99,8 @@ pub(super) async fn run(
             Ok(exit)
         }
         (why, _) => {
-            let pushed = pusher.push_unsigned(&request, &mut *progress, arguments.output, output).await?;
-            tell_unsigned(&request, why, &pushed, arguments.output, settings, output)?;
+            let tags = pusher.push_unsigned(&request, &mut *progress, arguments.output, output).await?;
+            tell_unsigned(&request, why, &tags, arguments.output, settings, output)?;
             Ok(Exit::Done)
         }
     }

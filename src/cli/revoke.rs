@@ -51,20 +51,19 @@ pub(super) async fn run(
     let mut passphrases = arguments.passphrases.passphrases(settings)?;
     let roles = roles(&arguments.role)?;
     let shown = image.familiar();
-    let tags = match image.tag() {
-        Some(tag) => Tags::These(vec![tag.to_string()]),
-        None => {
-            let question = format!("Confirm you would like to delete all signature data for {shown}? [y/N] ");
-            if !arguments.yes && !confirm(&question, output)? {
-                return Err(Failure::refused("nothing was revoked")
-                    .help("answer y, or give --yes, to revoke all tags of the repository"));
-            }
-            Tags::All
+    let tags = if let Some(tag) = image.tag() {
+        Tags::These(vec![tag.to_string()])
+    } else {
+        let question = format!("Confirm you would like to delete all signature data for {shown}? [y/N] ");
+        if !arguments.yes && !confirm(&question, output)? {
+            return Err(Failure::refused("nothing was revoked")
+                .help("answer y, or give --yes, to revoke all tags of the repository"));
         }
+        Tags::All
     };
     let gun = image.gun();
-    let publisher = publisher(settings, &gun, tell(Telling::of(arguments.output, settings)))?;
-    let outcome = publisher
+    let repository = publisher(settings, &gun, tell(Telling::of(arguments.output, settings)))?;
+    let outcome = repository
         .revoke(&gun, &tags, &roles, &mut passphrases)
         .await
         .map_err(|error| publish_failure(&error))?;

@@ -4,6 +4,8 @@
 //! notary's variables, else from a person at a terminal; never from the command line, which everybody
 //! on the machine can read. What is signed, and with which keys, is decided in `trust`.
 
+#![expect(clippy::doc_markdown, reason = "the comments on fields are the help text, which is no markdown")]
+
 use std::fs::File;
 use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};

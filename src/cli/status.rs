@@ -130,13 +130,13 @@ pub(super) struct Entry {
     /// How many tags `targets` and `targets/releases` list.
     signed_tags: usize,
     staged_changes: usize,
-    roles: Vec<Role>,
-    #[serde(rename = "error", serialize_with = "as_text")]
+    roles: Vec<RoleEntry>,
+    #[serde(rename = "error")]
     failure: Option<Failure>,
 }
 
 #[derive(Debug, Serialize)]
-struct Role {
+struct RoleEntry {
     role: String,
     version: Option<u64>,
     expires: Option<String>,
@@ -204,7 +204,7 @@ impl Entry {
     }
 }
 
-impl Role {
+impl RoleEntry {
     fn expires_within(&self, within: SignedDuration) -> bool {
         // The server renews the timestamp; until it has expired there is nothing to do here.
         let within = if self.role == RoleName::TIMESTAMP.as_str() { SignedDuration::ZERO } else { within };
@@ -212,13 +212,13 @@ impl Role {
     }
 }
 
-fn roles(survey: &Survey, now: Timestamp) -> Vec<Role> {
+fn roles(survey: &Survey, now: Timestamp) -> Vec<RoleEntry> {
     let role = |name: &RoleName, file: Option<(u64, Timestamp)>, threshold: u64, keys: &[SurveyedKey]| {
         let left = file.map(|(_, expires)| expires.duration_since(now));
         let keys: Vec<Key> =
             keys.iter().map(|key| Key { id: key.canonical_id.to_string(), here: key.here }).collect();
         let here = keys.iter().filter(|key| key.here).count();
-        Role {
+        RoleEntry {
             role: name.to_string(),
             version: file.map(|(version, _)| version),
             expires: file.map(|(_, expires)| expires.to_string()),
@@ -232,7 +232,7 @@ fn roles(survey: &Survey, now: Timestamp) -> Vec<Role> {
     };
     let base = survey.roles.iter();
     let base = base.map(|it| role(&it.role, Some((it.version.get(), it.expires)), it.threshold, &it.keys));
-    let delegations = survey.delegations.iter().map(|it| Role {
+    let delegations = survey.delegations.iter().map(|it| RoleEntry {
         problem: it.problem.clone(),
         ..role(&it.role, it.file.map(|(version, at)| (version.get(), at)), it.threshold, &it.keys)
     });
@@ -259,7 +259,7 @@ pub(super) fn print(entries: &[Entry], output: &mut Output) -> Result<(), Failur
         let server = entry.server.as_deref().map(visible).unwrap_or_default();
         let mut text = format!("{gap}{} ({tags}, {server}{cached})\n", entry.name);
         if entry.staged_changes > 0 {
-            text.push_str(&format!("staged changes: {}\n", entry.staged_changes));
+            text.extend(["staged changes: ", &entry.staged_changes.to_string(), "\n"]);
         }
         let rows = entry.roles.iter().map(|it| {
             let version = it.version.map_or_else(|| "-".to_owned(), |version| version.to_string());
@@ -285,13 +285,6 @@ pub(super) fn print(entries: &[Entry], output: &mut Output) -> Result<(), Failur
 fn whole_days(left: SignedDuration) -> i64 {
     let days = left.as_nanos().div_euclid(SignedDuration::from_hours(24).as_nanos());
     i64::try_from(days).unwrap_or(i64::MAX)
-}
-
-fn as_text<S: serde::Serializer>(failure: &Option<Failure>, serializer: S) -> Result<S::Ok, S::Error> {
-    match failure {
-        Some(failure) => serializer.collect_str(&visible(failure.message())),
-        None => serializer.serialize_none(),
-    }
 }
 
 /// Repositories asked at once: enough to hide a distant server's latency.

@@ -13,7 +13,7 @@ fn desk_with_docker(server: &TrustServer) -> Desk {
     let desk = Desk::at(server);
     let script = "#!/bin/sh\n\
         [ \"$1 $2\" = 'run --help' ] && { echo '      --brand-new string   A flag'; exit 0; }\n\
-        echo \"docker, with content trust $DOCKER_CONTENT_TRUST:\"; printf '  %s\\n' \"$@\"\n\
+        echo \"docker, with content trust $DOCKER_CONTENT_TRUST, BuildKit '$DOCKER_BUILDKIT':\"; printf '  %s\\n' \"$@\"\n\
         for word; do case $word in --file=*) echo 'Dockerfile:'; cat \"${word#--file=}\";; esac; done\n\
         exit 7\n";
     let path = desk.file("bin/docker", script);
@@ -167,6 +167,7 @@ fn building() {
     assert_snapshot!("build_disabled", desk.run("build --disable-content-trust -f app/Dockerfile app"));
     assert_snapshot!("build_remote", desk.run("build https://example.com/acme/app.git"));
     assert_snapshot!("build_no_dockerfile", desk.run("build bin"));
+    assert_snapshot!("build_unknown_flag", desk.run("build --brand-new=x app"));
     assert_snapshot!("build_no_context", desk.run("build -t acme/app:2"));
     assert_snapshot!("build_push_no_name", desk.run("build --push app"));
     assert_snapshot!("build_push_no_tag", desk.run("build --push -t acme/app app"));

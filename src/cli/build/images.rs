@@ -50,14 +50,10 @@ enum Syntax {
 
 impl Images {
     /// The images that options name. With a frontend that checks the build, only that one is named here.
-    pub(super) fn of_options(
-        build: &BuildArguments,
-        has_frontend: bool,
-        gate: &Gate,
-    ) -> Result<Self, Failure> {
+    pub(super) fn of_options(build: &BuildArguments, has_frontend: bool, gate: &Gate) -> Self {
         let mut images = Self::default();
         if has_frontend || gate.disabled().is_some() {
-            return Ok(images);
+            return images;
         }
         for (place, flag) in build.flags.iter().enumerate() {
             let value = flag.value.to_string_lossy();
@@ -76,7 +72,7 @@ impl Images {
                 _ => {}
             }
         }
-        Ok(images)
+        images
     }
 
     /// The frontend that checks the build.
@@ -322,7 +318,7 @@ impl Images {
                     !it.starts_with("generator=") && !it.starts_with("type=") && !matches!(*it, "true" | "1")
                 };
                 let others: Vec<&str> = value.split(',').filter(own).collect();
-                let after: String = others.iter().map(|it| format!(",{it}")).collect();
+                let after = std::iter::once("").chain(others.iter().copied()).collect::<Vec<_>>().join(",");
                 let request = self.ask(UseRole::SbomGenerator, "sbom", value, reference);
                 self.rewrite(place, &format!("{kind}generator="), request, &after);
             }
@@ -341,7 +337,7 @@ fn role(kind: UseKind) -> UseRole {
 
 fn is_git(address: &str) -> bool {
     let address = address.split(['#', '?']).next().unwrap_or_default();
-    address.ends_with(".git")
+    address.strip_suffix(".git").is_some()
 }
 
 /// Options that this command answers for itself.

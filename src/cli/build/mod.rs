@@ -4,6 +4,8 @@
 //! digests in their place; or the frontend that was configured does all that inside the builder. What is
 //! pushed is signed. Docker's own command builds.
 
+#![expect(clippy::doc_markdown, reason = "the comments on fields are the help text, which is no markdown")]
+
 mod images;
 mod publish;
 mod recipe;
@@ -14,15 +16,14 @@ use std::ffi::OsString;
 
 use clap::Args;
 
-use super::docker_command::{DockerWords, docker_command};
+use super::docker_command::{self, docker_command};
 use super::exit::{Exit, Failure};
 use super::output::Output;
 use super::progress::while_waiting;
 use super::settings::{Demands, Settings};
 use super::signing::PassphraseArguments;
-use super::transfer::{RegistryArguments, command_failure};
-use crate::docker::DockerCommand;
-use crate::docker::arguments::{ArgumentError, BuildArguments};
+use super::transfer::RegistryArguments;
+use crate::docker::arguments::BuildArguments;
 use crate::gate::diagnose::{self, Sources};
 use crate::gate::{Gate, Report, TrustSwitch};
 use crate::trust::SignerListing;
@@ -73,10 +74,10 @@ pub(super) async fn run(
     settings: &Settings,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let docker = docker_command(settings)?;
-    let words = DockerWords::new(settings, "build");
-    let Some(build) = read(&arguments.words, &words, &docker).await? else {
-        return words.run(&docker, &arguments.words).await;
+    // The old builder knows no frontends, and builds stages that nothing needs.
+    let docker = docker_command(settings)?.with_variable("DOCKER_BUILDKIT", "1");
+    let Some(build) = read(&arguments.words)? else {
+        return docker_command::run(&docker, "build", &arguments.words).await;
     };
     let gate = settings.gate_with(
         Demands { signed_digests: false, signers: SignerListing::Required },
@@ -88,9 +89,10 @@ pub(super) async fn run(
         Err(exit) => return Ok(exit),
     };
     let Some(publishing) = publishing else {
-        return words.run(&docker, &gated.words(&build, settings.is_quiet(), &[])?).await;
+        let words = gated.words(&build, settings.is_quiet(), &[])?;
+        return docker_command::run(&docker, "build", &words).await;
     };
-    publishing.run(&docker, &words, &build, &gated, output).await
+    publishing.run(&docker, &build, &gated, output).await
 }
 
 /// A build that the gate let in.
@@ -116,17 +118,16 @@ impl Gated {
             words.push(format!("--build-arg=BUILDKIT_SYNTAX={frontend}").into());
         }
         words.extend_from_slice(more);
-        match &self.recipe {
-            Some(recipe) => words.extend(recipe.words(build)?),
-            None => {
-                if let Some(file) = &build.file {
-                    let mut word = OsString::from("--file=");
-                    word.push(file);
-                    words.push(word);
-                }
-                words.push(build.context.clone());
-            }
+        if let Some(recipe) = &self.recipe {
+            words.extend(recipe.words(build)?);
+            return Ok(words);
         }
+        if let Some(file) = &build.file {
+            let mut word = OsString::from("--file=");
+            word.push(file);
+            words.push(word);
+        }
+        words.push(build.context.clone());
         Ok(words)
     }
 }
@@ -140,7 +141,7 @@ async fn gate_build(
     output: &mut Output,
 ) -> Result<Result<Gated, Exit>, Failure> {
     let frontend = arguments.frontend.as_deref().or(settings.frontend());
-    let mut images = Images::of_options(build, frontend.is_some(), gate)?;
+    let mut images = Images::of_options(build, frontend.is_some(), gate);
     let recipe = match frontend {
         // It reads the Dockerfile by itself, and the options that name images, too.
         Some(frontend) => {
@@ -177,22 +178,9 @@ fn tell(images: &Images, report: &Report, recipe: Option<&Recipe>, output: &mut 
     }
 }
 
-/// Reads docker's options; what a newer docker has for flags is asked of it, where one is not known here.
-async fn read(
-    words: &[OsString],
-    docker_words: &DockerWords,
-    docker: &DockerCommand,
-) -> Result<Option<BuildArguments>, Failure> {
-    let flags = BuildArguments::known_flags();
-    let build = match BuildArguments::parse(&flags, words) {
-        Err(ArgumentError::UnknownFlag { .. }) => {
-            let help = docker.output(&docker_words.with(&[OsString::from("--help")])).await;
-            let help = help.map_err(|error| command_failure(&error))?;
-            BuildArguments::parse(&flags.with_help(&help), words)
-        }
-        other => other,
-    };
-    build.map_err(|error| {
+/// Reads docker's options. One that is not known here could bring in anything, so it is an error.
+fn read(words: &[OsString]) -> Result<Option<BuildArguments>, Failure> {
+    BuildArguments::parse(&BuildArguments::known_flags(), words).map_err(|error| {
         let failure = Failure::usage(error.to_string());
         error.help().into_iter().fold(failure, Failure::help)
     })

@@ -8,7 +8,7 @@ use std::io::Read as _;
 use serde::Deserialize;
 
 use super::{Arguments, Gated};
-use crate::cli::docker_command::DockerWords;
+use crate::cli::docker_command;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::names;
 use crate::cli::output::{Format, Output};
@@ -18,7 +18,7 @@ use crate::cli::sign::Subject;
 use crate::cli::signing::Passphrases;
 use crate::cli::transfer::{engine, progress};
 use crate::docker::DockerCommand;
-use crate::docker::arguments::BuildArguments;
+use crate::docker::arguments::{BuildArguments, BuildOutput};
 use crate::image::{Digest, Reference, Tag};
 use crate::policy::UnsignedPush;
 use crate::registry::Registry;
@@ -42,7 +42,7 @@ impl<'a> Publishing<'a> {
         disabled: bool,
         settings: &'a Settings,
     ) -> Result<Option<Self>, Failure> {
-        let by_output = build.outputs.iter().any(|it| it.pushes());
+        let by_output = build.outputs.iter().any(BuildOutput::pushes);
         if by_output && !disabled {
             return Err(Failure::usage("--output pushes what nobody has signed")
                 .help("push and sign: trustgate build --push -t NAME:TAG"));
@@ -89,18 +89,17 @@ impl<'a> Publishing<'a> {
     pub(super) async fn run(
         mut self,
         docker: &DockerCommand,
-        words: &DockerWords,
         build: &BuildArguments,
         gated: &Gated,
         output: &mut Output,
     ) -> Result<Exit, Failure> {
-        if pushes_by_digest(docker, build, self.settings).await {
-            return self.run_by_digest(docker, words, build, gated, output).await;
+        if pushes_by_digest(docker, build).await {
+            return self.run_by_digest(docker, build, gated, output).await;
         }
         let quiet = self.settings.is_quiet();
-        let built = words.run(docker, &gated.words(build, quiet, &[])?).await?;
-        if built != Exit::OfDocker(0) {
-            return Ok(built);
+        let ended = docker_command::run(docker, "build", &gated.words(build, quiet, &[])?).await?;
+        if ended != Exit::OfDocker(0) {
+            return Ok(ended);
         }
         let engine = engine(self.settings).await?;
         for (image, tag) in self.tags.clone() {
@@ -122,7 +121,6 @@ impl<'a> Publishing<'a> {
     async fn run_by_digest(
         &mut self,
         docker: &DockerCommand,
-        words: &DockerWords,
         build: &BuildArguments,
         gated: &Gated,
         output: &mut Output,
@@ -148,9 +146,9 @@ impl<'a> Publishing<'a> {
         let gated_words = gated.words(build, self.settings.is_quiet(), &more)?;
         let gated_words: Vec<OsString> =
             gated_words.into_iter().filter(|word| !word.to_string_lossy().starts_with("--tag=")).collect();
-        let built = words.run(docker, &gated_words).await?;
-        if built != Exit::OfDocker(0) {
-            return Ok(built);
+        let ended = docker_command::run(docker, "build", &gated_words).await?;
+        if ended != Exit::OfDocker(0) {
+            return Ok(ended);
         }
         let digest = read_digest(&metadata)?;
         for (image, tag) in self.tags.clone() {
@@ -184,11 +182,12 @@ impl<'a> Publishing<'a> {
 }
 
 /// Whether the builder is one that pushes by itself: any but the one inside docker's engine.
-async fn pushes_by_digest(docker: &DockerCommand, build: &BuildArguments, settings: &Settings) -> bool {
-    let words = DockerWords::new(settings, "buildx inspect");
+async fn pushes_by_digest(docker: &DockerCommand, build: &BuildArguments) -> bool {
     let builder: Vec<OsString> = build.builder.iter().map(OsString::from).collect();
     // Without buildx there is no other builder than the engine's.
-    let Ok(text) = docker.output(&words.with(&builder)).await else { return false };
+    let Ok(text) = docker.output(&docker_command::line("buildx inspect", &builder)).await else {
+        return false;
+    };
     let driver = text.lines().find_map(|line| line.strip_prefix("Driver:")).map(str::trim);
     driver.is_some_and(|driver| driver != "docker")
 }

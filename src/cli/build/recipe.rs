@@ -37,7 +37,7 @@ impl Recipe {
             let place = error.span.as_ref().map(|span| line_and_column(&source, span.start));
             let place = place.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"));
             let failure = Failure::refused(format!("{name}{place}: {error}"));
-            error.help().into_iter().fold(failure, |failure, help| failure.help(help))
+            error.help().into_iter().fold(failure, Failure::help)
         };
         let file = Dockerfile::parse(&source).map_err(|error| broken(&error))?;
         let mut readings: Vec<Vec<ImageUse>> = Vec::new();
@@ -146,9 +146,8 @@ fn find(build: &BuildArguments) -> Result<(String, Option<PathBuf>, Vec<u8>), Fa
     let is_remote = build.context == "-" || (!context.is_dir() && looks_remote(&build.context));
     let path = match &build.file {
         Some(file) if looks_remote(file) => return Err(elsewhere(file)),
-        Some(_) if is_remote => return Err(elsewhere(&build.context)),
+        _ if is_remote => return Err(elsewhere(&build.context)),
         Some(file) => PathBuf::from(file),
-        None if is_remote => return Err(elsewhere(&build.context)),
         // Docker takes the name in lower case where there is no other.
         None => ["Dockerfile", "dockerfile"]
             .map(|name| context.join(name))

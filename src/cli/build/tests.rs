@@ -44,7 +44,7 @@ impl Bench {
         let build = BuildArguments::parse(&BuildArguments::known_flags(), &words).unwrap().unwrap();
         let gate = self.gate();
         let failed = |failure: Failure| failure.to_string();
-        let mut images = Images::of_options(&build, false, &gate).map_err(failed)?;
+        let mut images = Images::of_options(&build, false, &gate);
         let recipe = Recipe::read(&build, &Settings::for_tests()).map_err(failed)?;
         images.add_recipe(&recipe, &gate);
         let decisions = gate.decide(images.requests().to_vec());
