@@ -6,6 +6,7 @@
 //! result depends on the day.
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
 
+mod administration;
 mod completion;
 mod documents;
 mod files;
