@@ -10,6 +10,7 @@ mod notary;
 
 mod auth;
 mod cache;
+mod desk;
 mod http;
 mod lookup;
 mod publisher;

@@ -312,6 +312,9 @@ impl Workspace<'_> {
             Change::Delegation { role, change, threshold, .. } => {
                 // What notary stages always has a threshold of one, whatever the role has.
                 let is_new = self.delegation(role).await?.is_none();
+                if is_new && *change == DelegationChange::Remove {
+                    return Ok(());
+                }
                 self.change_delegation(role, change, threshold.filter(|_| is_new)).await
             }
             Change::Witness { role } => {

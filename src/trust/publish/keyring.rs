@@ -18,6 +18,13 @@ pub(super) struct Keyring<'a> {
     made: Vec<KeyId>,
 }
 
+/// Keys that were opened for a document.
+struct Opened {
+    ids: Vec<KeyId>,
+    /// Whether they are enough for it.
+    suffice: bool,
+}
+
 impl<'a> Keyring<'a> {
     pub(super) fn new(
         store: &'a KeyStore,
@@ -113,8 +120,8 @@ impl<'a> Keyring<'a> {
 
     /// Signs with as many keys as are needed and here.
     pub(super) fn sign(&mut self, document: UnsignedDocument, gun: &Gun) -> Result<Part, PublishError> {
-        let ids = self.open_for(document.demands(), document.welcome())?;
-        self.sign_with(document.into_partial(gun), &ids)
+        let opened = self.open_for(document.demands(), document.welcome())?;
+        self.sign_with(document.into_partial(gun), &opened)
     }
 
     /// The same for a document that others may have signed.
@@ -123,14 +130,16 @@ impl<'a> Keyring<'a> {
         document: PartialDocument,
         demands: &[RoleKeys],
     ) -> Result<Part, PublishError> {
-        let ids = self.open_for(demands, &[])?;
-        self.sign_with(document, &ids)
+        let opened = Opened { suffice: false, ..self.open_for(demands, &[])? };
+        self.sign_with(document, &opened)
     }
 
-    fn sign_with(&self, mut document: PartialDocument, ids: &[KeyId]) -> Result<Part, PublishError> {
+    fn sign_with(&self, mut document: PartialDocument, opened: &Opened) -> Result<Part, PublishError> {
         let signers: Vec<&dyn Signer> =
-            ids.iter().filter_map(|it| self.opened.get(it)).map(|it| it as &dyn Signer).collect();
-        let signed = document.sign(&signers).and_then(|_| document.missing());
+            opened.ids.iter().filter_map(|it| self.opened.get(it)).map(|it| it as &dyn Signer).collect();
+        // What is missing costs a pass over all that the file says; a complete one is checked anyway.
+        let missing = |it: &PartialDocument| if opened.suffice { Ok(Vec::new()) } else { it.missing() };
+        let signed = document.sign(&signers).and_then(|_| missing(&document));
         match signed {
             Ok(missing) => Ok(Part { document, missing }),
             Err(source) => Err(PublishError::Author { gun: document.gun().clone(), source }),
@@ -138,8 +147,9 @@ impl<'a> Keyring<'a> {
     }
 
     /// Opens as many keys as each of these demands, where they are here, and the welcome ones.
-    fn open_for(&mut self, demands: &[RoleKeys], welcome: &[PublicKey]) -> Result<Vec<KeyId>, PublishError> {
+    fn open_for(&mut self, demands: &[RoleKeys], welcome: &[PublicKey]) -> Result<Opened, PublishError> {
         let mut ids: Vec<KeyId> = Vec::new();
+        let mut suffice = true;
         for demand in demands {
             let mut here: Vec<KeyId> = Vec::new();
             for key in demand.keys.iter().filter(|it| self.has(it)) {
@@ -166,10 +176,11 @@ impl<'a> Keyring<'a> {
                     Err(error) => refused = refused.or(Some(error)),
                 }
             }
-            if let Some(error) = refused
-                && open < demand.threshold
-            {
-                return Err(error.into());
+            if open < demand.threshold {
+                suffice = false;
+                if let Some(error) = refused {
+                    return Err(error.into());
+                }
             }
         }
         for key in welcome {
@@ -179,6 +190,6 @@ impl<'a> Keyring<'a> {
                 ids.push(id.clone());
             }
         }
-        Ok(ids)
+        Ok(Opened { ids, suffice })
     }
 }

@@ -18,13 +18,10 @@ use crate::http::HttpError;
 use crate::image::Gun;
 use crate::keys::PassphraseSource;
 use crate::trust::TrustError;
-use crate::trust::cache::{CachedFile, Stored};
+use crate::trust::cache::CachedFile;
 use crate::trust::refresh::Refresh;
 use crate::trust::remote::{Contact, Remote, RemoteError};
-use crate::tuf::author::RootDraft;
-use crate::tuf::{
-    AnyTime, KeyId, ROOT_LIMIT, RoleName, TARGETS_LIMIT, TIMESTAMP_LIMIT, Target, Version, peek_version,
-};
+use crate::tuf::{AnyTime, KeyId, ROOT_LIMIT, RoleName, TARGETS_LIMIT, TIMESTAMP_LIMIT, Target, Version};
 
 /// What a publisher wants, whatever the repository's state is.
 #[derive(Clone, Copy)]
@@ -43,10 +40,10 @@ pub(super) enum Intent<'a> {
 
 /// What a wish leaves to be done, and to be told, once it is published.
 #[derive(Default)]
-struct Remains {
+pub(super) struct Remains {
     still_signed: Vec<(String, RoleName)>,
     /// Keys that the role has no more.
-    obsolete: Option<(RoleName, Vec<KeyId>)>,
+    pub(super) obsolete: Option<(RoleName, Vec<KeyId>)>,
 }
 
 /// A publication under way.
@@ -58,12 +55,14 @@ pub(super) struct Run<'a> {
     troubles: u32,
     /// The first file of a publication whose answer did not come.
     sent: Option<Sent>,
+    /// Whether something was handed in that may take effect yet.
+    uncertain: bool,
     /// What the server refused, and the state that it was made from.
     rejected: Option<(PublishError, Fingerprint)>,
     /// A cached root that was never published: notary keeps one between `init` and `publish`.
-    unpublished_root: Option<Vec<u8>>,
+    pub(super) unpublished_root: Option<Vec<u8>>,
     /// A root that had to be renewed before anything else could be read.
-    renewed_root: Option<PublishedRole>,
+    pub(super) renewed_root: Option<PublishedRole>,
 }
 
 /// What was handed in, to be known again.
@@ -97,6 +96,7 @@ impl<'a> Run<'a> {
             conflicts: 0,
             troubles: 0,
             sent: None,
+            uncertain: false,
             rejected: None,
             unpublished_root: None,
             renewed_root: None,
@@ -107,16 +107,14 @@ impl<'a> Run<'a> {
     pub(super) async fn carry_out(mut self, intent: Intent<'_>) -> Result<Outcome, PublishError> {
         loop {
             match self.attempt(intent).await {
-                Ok(Attempt::Done(outcome)) => {
-                    if let (Outcome::Published(_), Intent::Staged(changes)) = (&outcome, intent) {
-                        super::changelist::forget(changes)?;
-                    }
+                Ok(Attempt::Done(mut outcome)) => {
+                    forget_staged(intent, &mut outcome)?;
                     return Ok(outcome);
                 }
                 Ok(Attempt::Again) => {}
                 Err(error) => {
                     // A new key of a rotation that did not happen would only be in the way.
-                    if matches!(intent, Intent::Rotate(..)) && self.sent.is_none() {
+                    if matches!(intent, Intent::Rotate(..)) && !self.uncertain {
                         self.keyring.discard_made();
                     }
                     return Err(error);
@@ -142,11 +140,13 @@ impl<'a> Run<'a> {
             self.keyring.discard_unnamed(base);
         }
         if let Some(sent) = self.sent.take() {
-            if self.took_effect(&sent).await? {
-                self.tell(Event::AnswerLost);
-                let published = Published { answer_lost: true, ..sent.published };
-                let outcome = self.finish(base, published, sent.files, sent.remains).await;
-                return Ok(Attempt::Done(outcome));
+            match self.took_effect(&sent).await {
+                Ok(true) => return Ok(Attempt::Done(self.answer_found(base, sent).await)),
+                Ok(false) => {}
+                Err(error) => {
+                    self.sent = Some(sent);
+                    return self.wait_out(error).await.map(|()| Attempt::Again);
+                }
             }
             if upload::is_collision(&sent.error) {
                 self.wait_for_others().await?;
@@ -179,15 +179,16 @@ impl<'a> Run<'a> {
             Err(error) => return self.wait_out(error).await.map(|()| Attempt::Again),
         };
         let initialized = workspace.is_new();
-        let parts = match workspace.seal(&mut self.keyring).await? {
-            Sealed::Nothing => {
-                let renewed = self.renewed_root.take();
-                let published =
+        let parts = match workspace.seal(&mut self.keyring).await {
+            Ok(Sealed::Nothing) => {
+                let root_only =
                     |it| Outcome::Published(Published { roles: vec![it], ..Published::default() });
-                return Ok(Attempt::Done(renewed.map_or(Outcome::Unchanged, published)));
+                let renewed = self.renewed_root.take();
+                return Ok(Attempt::Done(renewed.map_or(Outcome::Unchanged, root_only)));
             }
-            Sealed::Parts(parts) => return Ok(Attempt::Done(Outcome::Incomplete(parts))),
-            Sealed::Complete(parts) => parts,
+            Ok(Sealed::Parts(parts)) => return Ok(Attempt::Done(Outcome::Incomplete(parts))),
+            Ok(Sealed::Complete(parts)) => parts,
+            Err(error) => return self.wait_out(error).await.map(|()| Attempt::Again),
         };
         self.tell(Event::Reached(Step::Signed));
         self.hand_in(base, parts, initialized, remains).await
@@ -271,6 +272,7 @@ impl<'a> Run<'a> {
                     let of_role = published.roles.iter().rev().find(|it| it.role == *role)?;
                     Some((role.clone(), of_role.version, Sha256::digest(content).into()))
                 });
+                self.uncertain = true;
                 self.sent = Some(Sent { first, published, files, remains, error });
                 self.pause(wait).await;
                 Ok(Attempt::Again)
@@ -301,9 +303,7 @@ impl<'a> Run<'a> {
         if let Some(sent) = self.sent.take() {
             let base = self.read().await?;
             if self.took_effect(&sent).await? {
-                self.tell(Event::AnswerLost);
-                let published = Published { answer_lost: true, ..sent.published };
-                return Ok(self.finish(base, published, sent.files, sent.remains).await);
+                return Ok(self.answer_found(base, sent).await);
             }
             let (gun, server) = (self.remote.gun().clone(), self.remote.server());
             return Err(PublishError::Upload { gun, server, source: sent.error, unclear: false });
@@ -351,7 +351,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn refresh(&self) -> Refresh<AnyTime> {
+    pub(super) fn refresh(&self) -> Refresh<AnyTime> {
         let publisher = self.publisher;
         Refresh {
             remote: Arc::clone(&self.remote),
@@ -372,80 +372,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Everything that follows once the server has the files.
-    async fn finish(
-        &self,
-        base: Option<Base>,
-        mut published: Published,
-        files: Vec<(RoleName, Vec<u8>)>,
-        remains: Remains,
-    ) -> Outcome {
-        if published.initialized {
-            self.tell(Event::Initialized { gun: self.remote.gun().clone() });
-        }
-        let start = base.as_ref().map(|it| it.chain().root().raw().to_vec());
-        let start = start.or_else(|| self.unpublished_root.clone());
-        // The old state can be large.
-        drop(base);
-        if let Err(reason) = self.renew_cache(start, files).await {
-            self.tell(Event::NotCached { reason: reason.clone() });
-            published.notes.push(format!("the cache does not have the new state: {reason}"));
-        } else {
-            self.tell(Event::Reached(Step::Cached));
-        }
-        if let Some((role, ids)) = remains.obsolete
-            && role != RoleName::ROOT
-        {
-            for key_id in ids {
-                if let Ok(true) = self.keyring.store().remove(&key_id) {
-                    self.tell(Event::KeyRemoved { role: role.clone(), key_id });
-                }
-            }
-        }
-        Outcome::Published(published)
-    }
-
-    /// Has the cache hold the new state, verified as a reader would.
-    async fn renew_cache(
-        &self,
-        start: Option<Vec<u8>>,
-        files: Vec<(RoleName, Vec<u8>)>,
-    ) -> Result<(), String> {
-        let publisher = self.publisher;
-        let gun = self.remote.gun().clone();
-        let (delegations, files): (Vec<_>, Vec<_>) =
-            files.into_iter().partition(|(role, _)| role.is_delegation());
-        let (cache, of) = (publisher.cache.clone(), gun.clone());
-        let stored =
-            tokio::task::spawn_blocking(move || cache.store_published(&of, start.as_deref(), &files)).await;
-        match stored {
-            Ok(Ok(Stored::Written | Stored::Overtaken)) => {}
-            Ok(Ok(Stored::RootChanged)) => return Err("another process trusted another root".to_owned()),
-            Ok(Err(error)) => return Err(error.to_string()),
-            Err(error) => return Err(error.to_string()),
-        }
-        let remote = publisher.remote(&gun, Contact::Confirm).map_err(|it| it.to_string())?;
-        let refresh = Refresh {
-            remote: Arc::new(remote),
-            cache: Some(publisher.cache.clone()),
-            pins: (publisher.pins)(&gun),
-            now: (publisher.clock)(),
-            when: AnyTime,
-        };
-        let state = refresh.run().await.map_err(|it| it.to_string())?;
-        for (role, content) in delegations {
-            // Last, as readers do: who sees it sees the timestamp, too, that makes it the current one.
-            let timestamp = state.walked().timestamp.raw();
-            let stored = publisher.cache.store_delegation(&gun, timestamp, &role, &content);
-            stored.map_err(|it| it.to_string())?;
-        }
-        let newest = state.walked().timestamp.raw();
-        match publisher.cache.read(&gun, &RoleName::TIMESTAMP, TIMESTAMP_LIMIT) {
-            CachedFile::Content(cached) if cached == newest => Ok(()),
-            // Another process has cached what came after.
-            CachedFile::Content(cached) if peek_version(newest) < peek_version(&cached) => Ok(()),
-            _ => Err(state.notes().pop().unwrap_or_else(|| "it does not keep it".to_owned())),
-        }
+    /// What was handed in is on the server, whatever became of its answer.
+    async fn answer_found(&self, base: Option<Base>, sent: Sent) -> Outcome {
+        self.tell(Event::AnswerLost);
+        let published = Published { answer_lost: true, ..sent.published };
+        self.finish(base, published, sent.files, sent.remains).await
     }
 
     /// Another publisher was faster: waits a little, so that not all try again at once.
@@ -460,46 +391,6 @@ impl<'a> Run<'a> {
         let part = u32::from((self.publisher.random)()?[0]);
         self.pause(longest.saturating_mul(part) / u32::from(u8::MAX)).await;
         Ok(())
-    }
-
-    /// Notary's server renews no timestamp below a root that is expired, and then gives none at all. A new
-    /// root alone has it go on; whether that was what is wrong, and is done.
-    async fn renew_root_alone(&mut self, error: &PublishError) -> Result<bool, PublishError> {
-        let failing = |it: &HttpError| it.status().is_some_and(|it| (500..600).contains(&it));
-        let PublishError::Trust(TrustError::Unreachable { source, .. }) = error else { return Ok(false) };
-        if !failing(source) || self.renewed_root.is_some() {
-            return Ok(false);
-        }
-        let publisher = self.publisher;
-        let chain = self.refresh().root().await?;
-        let snapshot_here = chain.keys(&RoleName::SNAPSHOT).is_some_and(|it| self.keyring.has_any(it));
-        if chain.check_expiry((publisher.clock)()).is_ok() || snapshot_here {
-            return Ok(false);
-        }
-        let remote = Arc::clone(&self.remote);
-        let surroundings = (&*publisher.events, &publisher.random);
-        let mut workspace =
-            Workspace::new(&remote, None, (publisher.clock)(), Expiry::Forgiven, surroundings)?;
-        let draft = RootDraft::edit(chain.root(), workspace.expires(&RoleName::ROOT));
-        workspace.resume(draft.map_err(|it| workspace.author(it))?);
-        workspace.renew_root(&mut self.keyring)?;
-        let Sealed::Complete(parts) = workspace.seal(&mut self.keyring).await? else { return Ok(false) };
-        let Some(part) = parts.into_iter().next() else { return Ok(false) };
-        let role = published_role(&part);
-        let gun = self.remote.gun();
-        let finished = part.document.finish();
-        let file = finished.map_err(|source| PublishError::Author { gun: gun.clone(), source })?;
-        let boundary = (publisher.random)()?;
-        match upload::post(&self.remote, &[(RoleName::ROOT, file)], boundary).await {
-            Answer::Taken => {
-                self.tell(Event::Renewed { role: RoleName::ROOT });
-                self.renewed_root = Some(role);
-                Ok(true)
-            }
-            // Reading again shows what came of it.
-            Answer::Conflict | Answer::Unclear(_) => Ok(false),
-            Answer::Rejected(error) | Answer::Failed(error) => Err(error),
-        }
     }
 
     /// The server did not answer a question: where that may pass, it is waited for.
@@ -544,7 +435,23 @@ impl<'a> Run<'a> {
     }
 }
 
-fn published_role(part: &Part) -> PublishedRole {
+/// Staged changes that are on the server are no longer staged, whoever brought them there.
+fn forget_staged(intent: Intent<'_>, outcome: &mut Outcome) -> Result<(), PublishError> {
+    let Intent::Staged(changes) = intent else { return Ok(()) };
+    match outcome {
+        Outcome::Published(published) => {
+            if let Err(error) = super::changelist::forget(changes) {
+                published.notes.push(format!("what was staged still is: {error}"));
+            }
+            Ok(())
+        }
+        Outcome::Unchanged => super::changelist::forget(changes),
+        // Once others have signed, publishing them again finds nothing to do.
+        Outcome::Incomplete(_) => Ok(()),
+    }
+}
+
+pub(super) fn published_role(part: &Part) -> PublishedRole {
     PublishedRole {
         role: part.document.role().clone(),
         version: part.document.version(),

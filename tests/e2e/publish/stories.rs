@@ -245,6 +245,11 @@ fn signers_come_and_go() {
     published(alice.sign(&gun, "v4", b"four"));
     assert_eq!(bob.digest(&gun, "v4").expect("a digest"), Digest::of(b"four"));
     published(remove("alice", LastSigner::Refuse));
+    // And with another key, below which the old file does not hold.
+    let key = alice.signer_key("alice-again", &PrivateKey::generate_ed25519().expect("a key"));
+    admin.add_signer(&gun, "alice", &key);
+    published(alice.sign(&gun, "v5", b"five"));
+    published(remove("alice", LastSigner::Refuse));
     published(bob.sign(&gun, "v5", b"five"));
 
     assert!(matches!(remove("carol", LastSigner::Refuse), Err(PublishError::NoSuchSigner { .. })));
