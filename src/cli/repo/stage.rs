@@ -136,9 +136,9 @@ fn stage(
     }
     let shown: Vec<Shown> = staged.iter().map(Shown::of).collect();
     for it in &shown {
-        let familiar = gun.familiar();
-        let line = format!("Staged for {familiar}: {} {} {} in {}", it.action, it.kind, it.path, it.role);
-        form.line(line.replace("  ", " ").trim_end(), output)?;
+        let what = if it.path.is_empty() { it.kind.to_owned() } else { format!("{} {}", it.kind, it.path) };
+        let line = format!("Staged for {}: {} {what} in {}", gun.familiar(), it.action, it.role);
+        form.line(&line, output)?;
     }
     output.remark(&format!("publish it: trustgate repo publish {}", gun.familiar()));
     form.json(&Answer { repository: &gun, staged: shown }, output)?;
