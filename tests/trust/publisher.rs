@@ -130,6 +130,17 @@ async fn a_server_that_cannot_now_is_asked_again_for_a_while() {
 }
 
 #[tokio::test]
+async fn a_cached_timestamp_is_good_for_reading_only() {
+    let desk = Desk::new().await;
+    published(desk.sign("v1").await);
+    desk.requests();
+    desk.fault(|request| (request.file() == "timestamp.json").then(|| Reply::status(500)));
+    assert_eq!(desk.digest("v1").await, Digest::of(b"v1"));
+    assert_eq!(desk.sign("v2").await.unwrap_err().exit(), 3);
+    assert!(!desk.requests().iter().any(|it| it.starts_with("POST")));
+}
+
+#[tokio::test]
 async fn a_lost_answer_is_told_from_a_lost_publication() {
     let desk = Desk::new().await;
     for (tag, took_effect) in [("v1", true), ("v2", false), ("v3", true)] {
