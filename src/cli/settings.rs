@@ -122,6 +122,13 @@ impl Settings {
         }
     }
 
+    /// The same with one variable in the environment.
+    #[cfg(test)]
+    pub(super) fn with_variable(self, name: &'static str, value: &'static str) -> Self {
+        let variable = move |asked: &str| (asked == name).then(|| value.to_owned());
+        Self { variable: Arc::new(variable), ..self }
+    }
+
     /// Whether trust is on, and who turned it off.
     pub(super) fn switch(&self) -> TrustSwitch {
         self.switch

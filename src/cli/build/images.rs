@@ -6,6 +6,7 @@ use std::ffi::OsString;
 
 use super::recipe::Recipe;
 use crate::cli::exit::Failure;
+use crate::cli::settings::Settings;
 use crate::docker::arguments::BuildArguments;
 use crate::dockerfile::{Edit, UseKind};
 use crate::gate::{
@@ -50,7 +51,12 @@ enum Syntax {
 
 impl Images {
     /// The images that options name. With a frontend that checks the build, only that one is named here.
-    pub(super) fn of_options(build: &BuildArguments, has_frontend: bool, gate: &Gate) -> Self {
+    pub(super) fn of_options(
+        build: &BuildArguments,
+        has_frontend: bool,
+        gate: &Gate,
+        settings: &Settings,
+    ) -> Self {
         let mut images = Self::default();
         if has_frontend || gate.disabled().is_some() {
             return images;
@@ -59,8 +65,14 @@ impl Images {
             let value = flag.value.to_string_lossy();
             match flag.name.as_str() {
                 "build-arg" => {
-                    if let Some(image) = value.strip_prefix("BUILDKIT_SYNTAX=") {
-                        images.syntax_argument(place, image, gate);
+                    // Without a value docker takes that of the variable, if there is one.
+                    let image = match value.strip_prefix("BUILDKIT_SYNTAX=") {
+                        Some(image) => Some(image.to_owned()),
+                        None if value == "BUILDKIT_SYNTAX" => settings.variable("BUILDKIT_SYNTAX"),
+                        None => None,
+                    };
+                    if let Some(image) = image {
+                        images.syntax_argument(place, &image, gate);
                     }
                 }
                 "build-context" => images.named_context(place, &value, gate),

@@ -141,7 +141,7 @@ async fn gate_build(
     output: &mut Output,
 ) -> Result<Result<Gated, Exit>, Failure> {
     let frontend = arguments.frontend.as_deref().or(settings.frontend());
-    let mut images = Images::of_options(build, frontend.is_some(), gate);
+    let mut images = Images::of_options(build, frontend.is_some(), gate, settings);
     let recipe = match frontend {
         // It reads the Dockerfile by itself, and the options that name images, too.
         Some(frontend) => {

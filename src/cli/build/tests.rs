@@ -44,8 +44,9 @@ impl Bench {
         let build = BuildArguments::parse(&BuildArguments::known_flags(), &words).unwrap().unwrap();
         let gate = self.gate();
         let failed = |failure: Failure| failure.to_string();
-        let mut images = Images::of_options(&build, false, &gate);
-        let recipe = Recipe::read(&build, &Settings::for_tests()).map_err(failed)?;
+        let settings = Settings::for_tests().with_variable("BUILDKIT_SYNTAX", "acme/frontend:1");
+        let mut images = Images::of_options(&build, false, &gate, &settings);
+        let recipe = Recipe::read(&build, &settings).map_err(failed)?;
         images.add_recipe(&recipe, &gate);
         let decisions = gate.decide(images.requests().to_vec());
         let report: Report =
@@ -107,6 +108,12 @@ fn options_that_name_images_are_pinned() {
         let expected = format!("--{flag}={before}{}{after}", pinned(name));
         assert!(words.ends_with(&expected), "{words}\n{expected}");
     }
+}
+
+#[test]
+fn a_frontend_that_only_the_environment_names_is_pinned() {
+    let words = Bench::with("FROM acme/base:1\n").words(&["--build-arg", "BUILDKIT_SYNTAX"]);
+    assert!(words.contains(&format!("BUILDKIT_SYNTAX={}", pinned("frontend"))), "{words}");
 }
 
 #[test]
