@@ -60,7 +60,7 @@ impl Session {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.screen.recv_timeout(left) {
                 Ok(chunk) => self.seen.extend(chunk),
-                Err(_) => panic!("`{text}` was not shown:\n{}", self.text()),
+                Err(error) => panic!("`{text}` was not shown ({error}):\n{}", self.text()),
             }
         }
     }
@@ -97,4 +97,4 @@ fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
 }
 
 /// A push, with 600,000 rounds for each key's passphrase, on a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
