@@ -387,7 +387,7 @@ fn keys_travel_between_all_three() {
     assert_eq!(mode & 0o777, 0o600);
     let [ours, theirs] = [(); 2].map(|()| Somebody::new(lab));
     for person in [&ours, &theirs] {
-        admin.hand("backup.pem", &person);
+        admin.hand("backup.pem", person);
     }
     ours.trustgate("key import backup.pem");
     theirs.notary("key import backup.pem");
