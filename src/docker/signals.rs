@@ -31,6 +31,7 @@ impl Signals {
     }
 
     /// Passes signals on to this process.
+    #[expect(clippy::unused_self, reason = "only who caught the signals may pass them on")]
     pub(super) fn pass_to(&self, child: i32) {
         CHILD.store(child, Ordering::SeqCst);
     }

@@ -75,10 +75,11 @@ impl Transport {
     /// The connections of the URL's host; made when it is first asked for.
     fn host(&self, url: &Url, plain: bool) -> Result<Arc<Host>, HttpError> {
         let refused = |reason: &str| HttpError::Url { url: shown(url), reason: reason.to_owned() };
-        let secure = url.scheme() == "https";
-        if !secure && !(plain && url.scheme() == "http") {
-            return Err(refused("is not an https URL"));
-        }
+        let secure = match url.scheme() {
+            "https" => true,
+            "http" if plain => false,
+            _ => return Err(refused("is not an https URL")),
+        };
         let (Some(name), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
             return Err(refused("names no host"));
         };

@@ -22,6 +22,7 @@ pub struct PlatformManifest {
     pub platform: Option<Platform>,
 }
 
+#[expect(clippy::ref_option, reason = "serde hands the field over as it is")]
 fn written<S: Serializer>(platform: &Option<Platform>, serializer: S) -> Result<S::Ok, S::Error> {
     platform.as_ref().map(Platform::to_string).serialize(serializer)
 }
