@@ -18,7 +18,7 @@ use crate::registry::{Insecure, Registry, RegistryError};
 /// Which registries may be asked without TLS.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct RegistryArguments {
-    /// Registry that may be asked without TLS: a host with its port, or ADDRESS/BITS; those on loopback always may
+    /// Registry that may be asked without TLS: HOST, HOST:PORT or ADDRESS/BITS; those on loopback always may
     #[arg(long, value_name = "REGISTRY")]
     insecure_registry: Vec<String>,
 }
