@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 
 /// A command to be measured, and what has to happen before each run.
 pub(crate) struct Subject<'a> {
@@ -21,6 +21,8 @@ pub(crate) struct Figures {
     pub(crate) times: Vec<Duration>,
     /// The largest resident set of one run, in KiB, by GNU time.
     pub(crate) peak_kib: u64,
+    /// The processor time of one run, its system calls included, by GNU time.
+    pub(crate) processor: Duration,
 }
 
 impl Figures {
@@ -40,8 +42,10 @@ impl Figures {
 
 /// Runs the subjects in turns, A B A B …, one round uncounted.
 pub(crate) fn in_turns(subjects: &[Subject<'_>], rounds: usize) -> anyhow::Result<Vec<Figures>> {
-    let mut figures: Vec<Figures> =
-        subjects.iter().map(|_| Figures { times: Vec::new(), peak_kib: 0 }).collect();
+    let mut figures: Vec<Figures> = subjects
+        .iter()
+        .map(|_| Figures { times: Vec::new(), peak_kib: 0, processor: Duration::ZERO })
+        .collect();
     for round in 0..=rounds {
         for (subject, figures) in subjects.iter().zip(&mut figures) {
             (subject.prepare)()?;
@@ -53,7 +57,7 @@ pub(crate) fn in_turns(subjects: &[Subject<'_>], rounds: usize) -> anyhow::Resul
     }
     for (subject, figures) in subjects.iter().zip(&mut figures) {
         (subject.prepare)()?;
-        figures.peak_kib = peak_memory(&(subject.command)(), subject.name)?;
+        (figures.peak_kib, figures.processor) = resources(&(subject.command)(), subject.name)?;
     }
     Ok(figures)
 }
@@ -79,11 +83,15 @@ fn time(command: &mut Command, name: &str) -> anyhow::Result<Duration> {
     Ok(elapsed)
 }
 
-/// Runs the command once more under GNU time, which knows the child's peak.
-fn peak_memory(command: &Command, name: &str) -> anyhow::Result<u64> {
+/// Runs the command once more under GNU time, which knows what the child took.
+fn resources(command: &Command, name: &str) -> anyhow::Result<(u64, Duration)> {
     let report = tempfile::NamedTempFile::new()?;
     let mut timed = Command::new("/usr/bin/time");
-    timed.args(["-f", "%M", "-o"]).arg(report.path()).arg(command.get_program()).args(command.get_args());
+    timed
+        .args(["-f", "%M %U %S", "-o"])
+        .arg(report.path())
+        .arg(command.get_program())
+        .args(command.get_args());
     for (key, value) in command.get_envs() {
         match value {
             Some(value) => timed.env(key, value),
@@ -95,5 +103,10 @@ fn peak_memory(command: &Command, name: &str) -> anyhow::Result<u64> {
     }
     time(&mut timed, name)?;
     let text = std::fs::read_to_string(report.path())?;
-    text.lines().last().unwrap_or_default().trim().parse().context("GNU time's report")
+    let figures: Vec<f64> =
+        text.lines().last().unwrap_or_default().split(' ').map(str::parse).collect::<Result<_, _>>()?;
+    let [peak, user, system] = figures.as_slice() else { bail!("GNU time reports `{text}`") };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number of KiB")]
+    let peak = *peak as u64;
+    Ok((peak, Duration::from_secs_f64(user + system)))
 }

@@ -142,8 +142,8 @@ pub(crate) fn one_of_many(lab: &Lab) -> anyhow::Result<String> {
     let config = lab.configuration("sign", lab.trust_server)?;
     let trust = lab.publisher();
     let mut text = String::from(
-        "| tags | `trustgate sign` | peak memory | `notary addhash -p` | peak memory | ratio |\n\
-         | --- | --- | --- | --- | --- | --- |\n",
+        "| tags | `trustgate sign` | its processor time | peak memory | `notary addhash -p` | its processor time | \
+         peak memory | ratio |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for tags in TAGS {
         let repository = format!("{}/bench/sign{tags}", lab.registry);
@@ -182,10 +182,12 @@ pub(crate) fn one_of_many(lab: &Lab) -> anyhow::Result<String> {
         let [mine, notary] = figures.as_slice() else { anyhow::bail!("two subjects, two figures") };
         writeln!(
             text,
-            "| {tags} | {} | {} MiB | {} | {} MiB | {} |",
+            "| {tags} | {} | {} | {} MiB | {} | {} | {} MiB | {} |",
             milliseconds(mine.median()),
+            milliseconds(mine.processor),
             mine.peak_kib / 1024,
             milliseconds(notary.median()),
+            milliseconds(notary.processor),
             notary.peak_kib / 1024,
             ratio(mine.ratio_to(notary)),
         )?;
