@@ -27,8 +27,8 @@ fn main() -> anyhow::Result<()> {
         ),
         (
             "Pushing a tag again",
-            "`trustgate push` of a tag that exists, beside `docker push`, with content trust and without. Aim: half of the\n\
-             time that docker adds.",
+            "`trustgate push` of a tag that exists, with another image each time, beside `docker push`, with content trust\n\
+             and without. Layers are in the registry already. Aim: half of the time that docker adds.",
             sign::push(&lab)?,
         ),
         (

@@ -1,5 +1,6 @@
 //! Signing: pushes, signatures in large repositories, and `inspect`, each beside docker's and notary's.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,16 +15,22 @@ use crate::report::{milliseconds, ratio};
 use crate::verify;
 
 const ROUNDS: usize = 9;
+/// The images that a tag is moved between, by what their own tags end with.
+const IMAGES: [&str; 2] = ["a", "b"];
 const TAGS: [u32; 3] = [1_000, 10_000, 100_000];
 
-/// A tag that exists, pushed again: with content trust and without, by docker and by trustgate.
+/// A tag that exists, pushed again with another image: with content trust and without, by docker and by
+/// trustgate. Layers are in the registry already; what is new is what the tag names.
 pub(crate) fn push(lab: &Lab) -> anyhow::Result<String> {
     let ours = format!("{}/bench/push-ours:1", lab.registry);
     let theirs = format!("{}/bench/push-theirs:1", lab.registry);
-    import(lab, &ours)?;
-    import(lab, &theirs)?;
     let our_config = lab.configuration("push-ours", lab.trust_server)?;
     let their_config = lab.configuration("push-theirs", lab.trust_server)?;
+    for name in [&ours, &theirs] {
+        for image in IMAGES {
+            import(lab, &format!("{name}{image}"))?;
+        }
+    }
     let server = format!("https://{}", lab.trust_server);
     let subject = |name: &'static str, docker: bool, trust: &'static str| {
         let (ours, theirs, server) = (&ours, &theirs, &server);
@@ -44,7 +51,15 @@ pub(crate) fn push(lab: &Lab) -> anyhow::Result<String> {
                 with_passphrases(&mut command);
                 command
             }),
-            prepare: Box::new(|| Ok(())),
+            prepare: {
+                let turn = Cell::new(0);
+                Box::new(move || {
+                    let name = if docker { theirs } else { ours };
+                    turn.set(turn.get() + 1);
+                    let image = format!("{name}{}", IMAGES[turn.get() % IMAGES.len()]);
+                    run(lab.docker(their_config).args(["tag", &image, name]))
+                })
+            },
         }
     };
     let figures = in_turns(
@@ -153,13 +168,20 @@ pub(crate) fn one_of_many(lab: &Lab) -> anyhow::Result<String> {
         let mut push = lab.docker(&config);
         run(push.args(["push", &name]).env("DOCKER_CONTENT_TRUST", "0"))?;
         let digest = digest(lab, &config, &name)?;
+        // What is signed already would not be signed again.
+        let number = Cell::new(0);
+        let next = || {
+            number.set(number.get() + 1);
+            number.get()
+        };
         let figures = in_turns(
             &[
                 Subject {
                     name: "trustgate sign",
                     command: Box::new(|| {
                         let mut command = trustgate(lab, &config);
-                        command.arg("--trust-dir").arg(&trust).args(["sign", &format!("{name}@{digest}")]);
+                        let name = format!("{name}{}@{digest}", next());
+                        command.arg("--trust-dir").arg(&trust).args(["sign", &name]);
                         command.env("DOCKER_CONTENT_TRUST_SERVER", &server);
                         with_passphrases(&mut command);
                         command
@@ -171,7 +193,8 @@ pub(crate) fn one_of_many(lab: &Lab) -> anyhow::Result<String> {
                     command: Box::new(|| {
                         let mut command = lab.notary(&server, &trust);
                         let hex = digest.trim_start_matches("sha256:");
-                        command.args(["addhash", "-p", &repository, "other", "528", "--sha256", hex]);
+                        let tag = format!("other{}", next());
+                        command.args(["addhash", "-p", &repository, &tag, "528", "--sha256", hex]);
                         command
                     }),
                     prepare: Box::new(|| Ok(())),
