@@ -139,7 +139,7 @@ struct Host {
 ///
 /// HTTP/2 carries any number on one connection, and a near server answers the next request sooner
 /// than a second TLS handshake takes. Only where an answer takes long is another HTTP/1.1
-/// connection worth its price: each request that has waited for [`PATIENCE`] adds a lane.
+/// connection worth its price: each request adds a lane whenever it has waited for [`PATIENCE`].
 struct Lanes {
     free: Semaphore,
     count: AtomicUsize,
@@ -155,14 +155,17 @@ impl Lanes {
         if self.multiplexed.load(Ordering::Relaxed) {
             return None;
         }
-        let permit = if let Ok(permit) = tokio::time::timeout(PATIENCE, self.free.acquire()).await {
-            permit.ok()
-        } else {
+        let permit = loop {
+            if let Ok(permit) = tokio::time::timeout(PATIENCE, self.free.acquire()).await {
+                break permit.ok();
+            }
+            // Who asked before may take the new lane; then the next one is added in a while.
             let grown = |count| (count < LANE_LIMIT).then_some(count + 1);
             if self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown).is_ok() {
                 self.free.add_permits(1);
+            } else {
+                break self.free.acquire().await.ok();
             }
-            self.free.acquire().await.ok()
         };
         // The answer that freed the lane may have shown that none is needed.
         if self.multiplexed.load(Ordering::Relaxed) { None } else { permit }
