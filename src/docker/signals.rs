@@ -70,6 +70,7 @@ async fn pass_on(ready: &mpsc::Sender<Result<(), String>>) -> io::Result<()> {
             _ = user2.recv() => Signal::USR2,
         };
         while CHILD.load(Ordering::SeqCst) == STARTING {
+            // Nothing but the number says that the start is over, and it takes no longer than a fork.
             tokio::time::sleep(MOMENT).await;
         }
         let Some(child) = Pid::from_raw(CHILD.load(Ordering::SeqCst)) else {

@@ -273,6 +273,8 @@ fn what_expired_is_opened_again() {
             locked = Some(ran.talk);
             break;
         }
+        // Docker goes by the machine's clock, and the server takes nothing that has expired already: so
+        // the end has to be awaited. What is tested is that it came, however late.
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     let locked = locked.expect("the targets expire");

@@ -5,14 +5,12 @@ use std::process::{Command, Stdio};
 
 use jiff::{SignedDuration, Timestamp};
 use trustgate::image::Gun;
-use trustgate::keys::{
-    EnvironmentPassphrases, Export, ImportAs, KeyError, KeyRole, KeyStore, Passphrase, PassphraseVariables,
-    PrivateKey,
-};
+use trustgate::keys::{Export, ImportAs, KeyError, KeyRole, KeyStore, PrivateKey};
 use trustgate::tuf::author::{RootDraft, TargetsDraft, root_certificate};
 use trustgate::tuf::{PublicKey, RoleKeys, RoleName};
 
 use crate::support::image::{Recipe, succeed};
+use crate::support::person::{REPOSITORY_PASSPHRASE, passphrases, unattended};
 use crate::support::{Engine, Lab, lab};
 
 /// A person with a docker configuration of their own.
@@ -49,7 +47,7 @@ impl Publisher {
         command.arg("-d").arg(self.config.path().join("trust"));
         command.arg("--tlscacert").arg(self.lab.trust_authority()).args(["-s", self.lab.trust_server()]);
         command.args(arguments);
-        succeed(with_passphrases(command))
+        succeed(unattended(command))
     }
 
     /// A docker command with content trust on.
@@ -60,7 +58,7 @@ impl Publisher {
         }
         command.env("DOCKER_CONTENT_TRUST", "1");
         command.env("DOCKER_CONTENT_TRUST_SERVER", self.lab.trust_server()).args(arguments);
-        succeed(with_passphrases(command))
+        succeed(unattended(command))
     }
 
     /// The docker command of `$PATH`, if it knows content trust.
@@ -73,7 +71,7 @@ impl Publisher {
         command.env("DOCKER_HOST", self.lab.variable("LAB_DOCKER_HOST"));
         command.env("DOCKER_CONFIG", self.config.path()).env("DOCKER_CONTENT_TRUST", "1");
         command.env("DOCKER_CONTENT_TRUST_SERVER", self.lab.trust_server());
-        (major < 29).then(|| with_passphrases(command))
+        (major < 29).then(|| unattended(command))
     }
 
     /// A key that the server keeps for a repository.
@@ -116,31 +114,6 @@ impl Publisher {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("its mode");
         path
     }
-}
-
-fn passphrases() -> EnvironmentPassphrases {
-    let passphrase = |text: &str| Some(Passphrase::new(text.to_owned()));
-    EnvironmentPassphrases::new(PassphraseVariables {
-        docker_root: passphrase(ROOT_PASSPHRASE),
-        docker_repository: passphrase(REPOSITORY_PASSPHRASE),
-        ..PassphraseVariables::default()
-    })
-}
-
-/// The command in an environment that knows all passphrases, and asks nobody.
-fn with_passphrases(mut command: Command) -> Command {
-    for (name, value) in [
-        ("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE", ROOT_PASSPHRASE),
-        ("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE", REPOSITORY_PASSPHRASE),
-        ("NOTARY_ROOT_PASSPHRASE", ROOT_PASSPHRASE),
-        ("NOTARY_TARGETS_PASSPHRASE", REPOSITORY_PASSPHRASE),
-        ("NOTARY_SNAPSHOT_PASSPHRASE", REPOSITORY_PASSPHRASE),
-        ("NOTARY_DELEGATION_PASSPHRASE", REPOSITORY_PASSPHRASE),
-    ] {
-        command.env(name, value);
-    }
-    command.stdin(Stdio::null());
-    command
 }
 
 fn gun(text: &str) -> Gun {
@@ -410,6 +383,3 @@ fn opened_by_openssl(stored: &Path, pass: &str, public: &str) {
     command.args(["pkey", "-pubout", "-passin", pass, "-in"]).arg(bare.path());
     assert_eq!(succeed(command), public);
 }
-
-const ROOT_PASSPHRASE: &str = "a passphrase for root keys";
-const REPOSITORY_PASSPHRASE: &str = "a passphrase for other keys";

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use trustgate::cli::{Clock, EngineVariables, Environment};
-use trustgate::keys::{Passphrase, PassphraseVariables};
+use trustgate::keys::{EnvironmentPassphrases, Passphrase, PassphraseVariables};
 
 use super::engine::Engine;
 use super::image::{Recipe, trustgate_program};
@@ -92,7 +92,6 @@ impl Person {
 
     /// The same for the library, with passphrases and another clock.
     pub(crate) fn environment(&self, clock: Clock) -> Environment {
-        let passphrase = |text: &str| Some(Passphrase::new(text.to_owned()));
         let mut environment = Environment::of_process(clock);
         environment.home = Some(self.config().to_owned());
         environment.docker_config = Some(self.config().to_owned());
@@ -100,11 +99,7 @@ impl Person {
         environment.content_trust = None;
         environment.content_trust_server = Some(self.trust_server.clone());
         environment.policy = None;
-        environment.passphrases = PassphraseVariables {
-            docker_root: passphrase(ROOT_PASSPHRASE),
-            docker_repository: passphrase(REPOSITORY_PASSPHRASE),
-            ..PassphraseVariables::default()
-        };
+        environment.passphrases = passphrase_variables();
         environment.engine = EngineVariables {
             host: Some(self.lab.variable("LAB_DOCKER_HOST").to_owned()),
             ..EngineVariables::default()
@@ -131,6 +126,27 @@ pub(crate) fn with_passphrases(mut command: Command) -> Command {
         command.env(name, value);
     }
     command
+}
+
+/// The same, where nobody can be asked anything.
+pub(crate) fn unattended(command: Command) -> Command {
+    let mut command = with_passphrases(command);
+    command.stdin(Stdio::null());
+    command
+}
+
+/// The passphrases for what is called as a library.
+pub(crate) fn passphrases() -> EnvironmentPassphrases {
+    EnvironmentPassphrases::new(passphrase_variables())
+}
+
+fn passphrase_variables() -> PassphraseVariables {
+    let passphrase = |text: &str| Some(Passphrase::new(text.to_owned()));
+    PassphraseVariables {
+        docker_root: passphrase(ROOT_PASSPHRASE),
+        docker_repository: passphrase(REPOSITORY_PASSPHRASE),
+        ..PassphraseVariables::default()
+    }
 }
 
 /// What a program printed, and how it ended.

@@ -52,6 +52,7 @@ impl Publisher {
                 getrandom::fill(&mut bytes).map_err(KeyError::Random)?;
                 Ok(bytes)
             }),
+            // The one real pause; whoever tests brings another one.
             pause: Arc::new(|duration| Box::pin(tokio::time::sleep(duration))),
             server: None,
             pins: Arc::new(|_| RootPins::TrustOnFirstUse),

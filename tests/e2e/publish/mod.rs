@@ -7,14 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::Digest as _;
 use trustgate::http::{HttpClient, HttpOptions, Proxies};
 use trustgate::image::{Digest, Gun};
-use trustgate::keys::{
-    EnvironmentPassphrases, KeyRole, KeyStore, Passphrase, PassphraseVariables, PrivateKey,
-};
+use trustgate::keys::{KeyRole, KeyStore, PrivateKey};
 use trustgate::trust::publish::{Event, NewSigner, Outcome, PublishError, Published, Publisher, SignOptions};
 use trustgate::trust::{Cache, RepositoryTerms, TrustError, TrustReader, TrustSource as _, Want};
 use trustgate::tuf::{PublicKey, Target};
 
 use crate::support::image::succeed;
+use crate::support::person::{passphrases, unattended};
 use crate::support::{Engine, Lab};
 
 mod faults;
@@ -96,7 +95,7 @@ impl Machine {
         command.env("DOCKER_HOST", self.lab.variable("LAB_DOCKER_HOST"));
         command.env("DOCKER_CONFIG", self.config.path()).env("DOCKER_CONTENT_TRUST", "1");
         command.env("DOCKER_CONTENT_TRUST_SERVER", self.lab.trust_server()).args(arguments);
-        (major < 29).then(|| succeed(with_passphrases(command)))
+        (major < 29).then(|| succeed(unattended(command)))
     }
 
     /// Every docker command here, each with its own wording of the same.
@@ -114,7 +113,7 @@ impl Machine {
         command.arg("-d").arg(self.config.path().join("trust"));
         command.arg("--tlscacert").arg(self.lab.trust_authority()).args(["-s", self.lab.trust_server()]);
         command.args(arguments);
-        succeed(with_passphrases(command))
+        succeed(unattended(command))
     }
 
     /// What notary says of something that it cannot do.
@@ -122,7 +121,7 @@ impl Machine {
         let mut command = Command::new(self.lab.variable("LAB_NOTARY"));
         command.arg("-d").arg(self.config.path().join("trust"));
         command.arg("--tlscacert").arg(self.lab.trust_authority()).args(["-s", self.lab.trust_server()]);
-        let output = with_passphrases(command).args(arguments).output().expect("notary starts");
+        let output = unattended(command).args(arguments).output().expect("notary starts");
         assert!(!output.status.success(), "notary {arguments:?} succeeds");
         [output.stdout, output.stderr].iter().map(|it| String::from_utf8_lossy(it).into_owned()).collect()
     }
@@ -134,37 +133,13 @@ impl Machine {
         }
         command.env("DOCKER_CONTENT_TRUST", "1");
         command.env("DOCKER_CONTENT_TRUST_SERVER", self.lab.trust_server()).args(arguments);
-        succeed(with_passphrases(command))
+        succeed(unattended(command))
     }
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.expect("a runtime").block_on(future)
-}
-
-fn passphrases() -> EnvironmentPassphrases {
-    let passphrase = |text: &str| Some(Passphrase::new(text.to_owned()));
-    EnvironmentPassphrases::new(PassphraseVariables {
-        docker_root: passphrase(ROOT_PASSPHRASE),
-        docker_repository: passphrase(REPOSITORY_PASSPHRASE),
-        ..PassphraseVariables::default()
-    })
-}
-
-fn with_passphrases(mut command: Command) -> Command {
-    for (name, value) in [
-        ("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE", ROOT_PASSPHRASE),
-        ("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE", REPOSITORY_PASSPHRASE),
-        ("NOTARY_ROOT_PASSPHRASE", ROOT_PASSPHRASE),
-        ("NOTARY_TARGETS_PASSPHRASE", REPOSITORY_PASSPHRASE),
-        ("NOTARY_SNAPSHOT_PASSPHRASE", REPOSITORY_PASSPHRASE),
-        ("NOTARY_DELEGATION_PASSPHRASE", REPOSITORY_PASSPHRASE),
-    ] {
-        command.env(name, value);
-    }
-    command.stdin(std::process::Stdio::null());
-    command
 }
 
 fn target(content: &[u8]) -> Target {
@@ -189,6 +164,3 @@ fn published(outcome: Result<Outcome, PublishError>) -> Published {
 fn versions(published: &Published) -> Vec<String> {
     published.roles.iter().map(|it| format!("{} {}", it.role, it.version)).collect()
 }
-
-const ROOT_PASSPHRASE: &str = "root passphrase";
-const REPOSITORY_PASSPHRASE: &str = "repository passphrase";

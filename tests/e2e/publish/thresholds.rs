@@ -99,6 +99,8 @@ fn what_expired_is_signed_again_where_docker_and_notary_are_locked_out() {
     let survey = |scope| block_on(machine.publisher().survey(&gun, scope));
     let expired = |error: &TrustError| error.to_string().contains("expired");
     let over = (0..200).any(|_| {
+        // Notary goes by the machine's clock, and its server takes nothing that has expired already: so
+        // the end has to be awaited. What is tested is that it came, however late.
         std::thread::sleep(std::time::Duration::from_millis(50));
         machine.digest(&gun, "v2").is_err_and(|it| expired(&it))
     });
