@@ -13,26 +13,25 @@ use super::form::FormArguments;
 use super::output::Output;
 use super::publication::Publication;
 use super::settings::Settings;
-use super::signing::{Telling, publisher, tell};
+use super::signing::{PassphraseArguments, Telling, publisher, tell};
 use crate::image::Gun;
 use crate::text::visible;
 use crate::trust::publish::{Event, Outcome, Publisher};
 
-/// Where a change goes that needs the signatures of others.
-#[derive(Clone, Debug, Args)]
-pub(super) struct PartialArguments {
+/// What commands take that change who may sign, or how long.
+#[derive(Debug, Args)]
+pub(super) struct ChangeArguments {
     /// Where signatures of others are needed, too: write what is to be signed to FILE
     ///
     /// Each of the others runs `trustgate repo publish NAME FILE`; the last one publishes it.
     #[arg(long, value_name = "FILE")]
-    partial: Option<PathBuf>,
-}
+    pub(super) partial: Option<PathBuf>,
 
-impl PartialArguments {
-    /// The file, where there is one.
-    pub(super) fn file(&self) -> Option<&Path> {
-        self.partial.as_deref()
-    }
+    #[command(flatten)]
+    pub(super) form: FormArguments,
+
+    #[command(flatten)]
+    pub(super) passphrases: PassphraseArguments,
 }
 
 /// A publisher that tells what happens in the words of `docker trust`.

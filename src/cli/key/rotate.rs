@@ -7,12 +7,11 @@ use serde::Serialize;
 
 use super::{imported_key, named_key};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::form::FormArguments;
 use crate::cli::names;
 use crate::cli::output::Output;
-use crate::cli::published::{Answer, PartialArguments, conclude, talking_publisher};
+use crate::cli::published::{Answer, ChangeArguments, conclude, talking_publisher};
 use crate::cli::settings::Settings;
-use crate::cli::signing::{PassphraseArguments, Passphrases, confirm, key_store, publish_failure};
+use crate::cli::signing::{Passphrases, confirm, key_store, publish_failure};
 use crate::image::Gun;
 use crate::keys::KeyRole;
 use crate::trust::publish::{ManagedBy, Rotation};
@@ -45,13 +44,7 @@ pub(in crate::cli) struct Arguments {
     yes: bool,
 
     #[command(flatten)]
-    partial: PartialArguments,
-
-    #[command(flatten)]
-    form: FormArguments,
-
-    #[command(flatten)]
-    passphrases: PassphraseArguments,
+    change: ChangeArguments,
 }
 
 /// Rotates them.
@@ -74,7 +67,7 @@ pub(super) async fn run(
                 .help("rotate it without a question: --yes"));
         }
     }
-    let mut passphrases = arguments.passphrases.passphrases(settings)?;
+    let mut passphrases = arguments.change.passphrases.passphrases(settings)?;
     let mut new_keys = Vec::with_capacity(arguments.key.len());
     for key in &arguments.key {
         new_keys.push(new_key(key, &role, &gun, settings, &mut passphrases)?);
@@ -82,15 +75,19 @@ pub(super) async fn run(
     let by_server = arguments.server_managed || role == RoleName::TIMESTAMP;
     let managed_by = if by_server { ManagedBy::Server } else { ManagedBy::Client };
     let rotation = Rotation { managed_by, new_keys, legacy: arguments.legacy };
-    let publisher = talking_publisher(settings, &gun, arguments.form)?;
+    let publisher = talking_publisher(settings, &gun, arguments.change.form)?;
     let outcome = publisher.rotate(&gun, &role, &rotation, &mut passphrases).await;
     let outcome = outcome.map_err(|error| publish_failure(&error))?;
-    let answer = conclude(&gun, &outcome, arguments.partial.file(), arguments.form, output)?;
+    let answer =
+        conclude(&gun, &outcome, arguments.change.partial.as_deref(), arguments.change.form, output)?;
     if !answer.is_incomplete() {
-        arguments.form.line(&format!("Successfully rotated {role} key for repository {familiar}"), output)?;
+        arguments
+            .change
+            .form
+            .line(&format!("Successfully rotated {role} key for repository {familiar}"), output)?;
     }
     let exit = answer.exit();
-    arguments.form.json(&Rotated { role, answer }, output)?;
+    arguments.change.form.json(&Rotated { role, answer }, output)?;
     Ok(exit)
 }
 

@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::form::FormArguments;
 use crate::cli::names;
 use crate::cli::output::Output;
 use crate::cli::publication::read_partial;
-use crate::cli::published::{PartialArguments, conclude, talking_publisher};
+use crate::cli::published::{ChangeArguments, conclude, talking_publisher};
 use crate::cli::settings::Settings;
-use crate::cli::signing::{PassphraseArguments, publish_failure};
+use crate::cli::signing::publish_failure;
 
 /// What `repo publish` takes.
 #[derive(Debug, Args)]
@@ -24,13 +23,7 @@ pub(in crate::cli) struct Arguments {
     files: Vec<PathBuf>,
 
     #[command(flatten)]
-    partial: PartialArguments,
-
-    #[command(flatten)]
-    form: FormArguments,
-
-    #[command(flatten)]
-    passphrases: PassphraseArguments,
+    change: ChangeArguments,
 }
 
 /// Publishes it.
@@ -39,12 +32,12 @@ pub(super) async fn run(
     settings: &Settings,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let (gun, form) = (names::repository(&arguments.name)?.gun(), arguments.form);
+    let (gun, form) = (names::repository(&arguments.name)?.gun(), arguments.change.form);
     let mut texts = Vec::with_capacity(arguments.files.len());
     for file in &arguments.files {
         texts.push(read_partial(file)?);
     }
-    let mut passphrases = arguments.passphrases.passphrases(settings)?;
+    let mut passphrases = arguments.change.passphrases.passphrases(settings)?;
     let publisher = talking_publisher(settings, &gun, form)?;
     let familiar = gun.familiar();
     form.line(&format!("Pushing changes to {familiar}"), output)?;
@@ -55,7 +48,7 @@ pub(super) async fn run(
     };
     let outcome = outcome.map_err(|error| publish_failure(&error))?;
     // A file that goes round comes back with one signature more.
-    let partial = arguments.partial.file().or(arguments.files.first().map(PathBuf::as_path));
+    let partial = arguments.change.partial.as_deref().or(arguments.files.first().map(PathBuf::as_path));
     let answer = conclude(&gun, &outcome, partial, form, output)?;
     if answer.is_unchanged() {
         form.line(&format!("Nothing is staged for {familiar} that is not published"), output)?;

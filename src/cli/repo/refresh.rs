@@ -7,11 +7,10 @@ use jiff::SignedDuration;
 use serde::Serialize;
 
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::form::FormArguments;
 use crate::cli::output::Output;
-use crate::cli::published::{Answer, PartialArguments, conclude};
+use crate::cli::published::{Answer, ChangeArguments, conclude};
 use crate::cli::settings::Settings;
-use crate::cli::signing::{PassphraseArguments, Passphrases, publish_failure, publisher, tell};
+use crate::cli::signing::{Passphrases, publish_failure, publisher, tell};
 use crate::cli::status::known_repositories;
 use crate::cli::{message, names};
 use crate::image::Gun;
@@ -34,13 +33,7 @@ pub(in crate::cli) struct Arguments {
     within: SignedDuration,
 
     #[command(flatten)]
-    partial: PartialArguments,
-
-    #[command(flatten)]
-    form: FormArguments,
-
-    #[command(flatten)]
-    passphrases: PassphraseArguments,
+    change: ChangeArguments,
 }
 
 /// Signs each repository again, as far as the keys are here.
@@ -56,7 +49,7 @@ pub(super) async fn run(
     if arguments.all {
         guns = known_repositories(settings)?;
     }
-    let mut passphrases = arguments.passphrases.passphrases(settings)?;
+    let mut passphrases = arguments.change.passphrases.passphrases(settings)?;
     let mut refreshed = Vec::new();
     let mut exit = Exit::Done;
     for gun in &guns {
@@ -74,7 +67,7 @@ pub(super) async fn run(
             }
         }
     }
-    arguments.form.json(&refreshed, output)?;
+    arguments.change.form.json(&refreshed, output)?;
     Ok(exit)
 }
 
@@ -85,7 +78,7 @@ async fn refresh(
     output: &mut Output,
     passphrases: &mut Passphrases,
 ) -> Result<Refreshed, Failure> {
-    let form = arguments.form;
+    let form = arguments.change.form;
     let left: Arc<Mutex<Vec<RoleName>>> = Arc::default();
     let (kept, others) = (Arc::clone(&left), tell(form.telling(settings)));
     let publisher = publisher(settings, gun, move |event| {
@@ -96,7 +89,7 @@ async fn refresh(
     })?;
     let outcome = publisher.refresh(gun, arguments.within, passphrases).await;
     let outcome = outcome.map_err(|error| publish_failure(&error))?;
-    let answer = conclude(gun, &outcome, arguments.partial.file(), form, output)?;
+    let answer = conclude(gun, &outcome, arguments.change.partial.as_deref(), form, output)?;
     let familiar = gun.familiar();
     for role in &answer.publication().roles {
         let until = role.expires.split('T').next().unwrap_or_default();

@@ -4,12 +4,11 @@ use clap::Args;
 
 use super::role_name;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::form::FormArguments;
 use crate::cli::names;
 use crate::cli::output::Output;
-use crate::cli::published::{PartialArguments, conclude, talking_publisher};
+use crate::cli::published::{ChangeArguments, conclude, talking_publisher};
 use crate::cli::settings::Settings;
-use crate::cli::signing::{PassphraseArguments, publish_failure};
+use crate::cli::signing::publish_failure;
 
 /// What `repo threshold` takes.
 #[derive(Debug, Args)]
@@ -25,13 +24,7 @@ pub(in crate::cli) struct Arguments {
     number: u64,
 
     #[command(flatten)]
-    partial: PartialArguments,
-
-    #[command(flatten)]
-    form: FormArguments,
-
-    #[command(flatten)]
-    passphrases: PassphraseArguments,
+    change: ChangeArguments,
 }
 
 /// Sets it.
@@ -42,18 +35,19 @@ pub(super) async fn run(
 ) -> Result<Exit, Failure> {
     let gun = names::repository(&arguments.name)?.gun();
     let role = role_name(&arguments.role)?;
-    let mut passphrases = arguments.passphrases.passphrases(settings)?;
-    let publisher = talking_publisher(settings, &gun, arguments.form)?;
+    let mut passphrases = arguments.change.passphrases.passphrases(settings)?;
+    let publisher = talking_publisher(settings, &gun, arguments.change.form)?;
     let outcome = publisher.set_threshold(&gun, &role, arguments.number, &mut passphrases).await;
     let outcome = outcome.map_err(|error| publish_failure(&error))?;
-    let answer = conclude(&gun, &outcome, arguments.partial.file(), arguments.form, output)?;
+    let answer =
+        conclude(&gun, &outcome, arguments.change.partial.as_deref(), arguments.change.form, output)?;
     if !answer.is_incomplete() {
         let (number, familiar) = (arguments.number, gun.familiar());
         let keys = if number == 1 { "1 key of".to_owned() } else { format!("{number} keys of") };
-        arguments.form.line(&format!("{keys} {role} must sign in {familiar}"), output)?;
+        arguments.change.form.line(&format!("{keys} {role} must sign in {familiar}"), output)?;
     }
     let exit = answer.exit();
-    arguments.form.json(&answer, output)?;
+    arguments.change.form.json(&answer, output)?;
     Ok(exit)
 }
 

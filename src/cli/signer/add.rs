@@ -6,11 +6,10 @@ use clap::Args;
 
 use super::{Signer, Tally, keys_of, repositories};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::form::FormArguments;
 use crate::cli::output::Output;
-use crate::cli::published::{Answer, PartialArguments, conclude, talking_publisher};
+use crate::cli::published::{Answer, ChangeArguments, conclude, talking_publisher};
 use crate::cli::settings::Settings;
-use crate::cli::signing::{PassphraseArguments, Passphrases, key_failure, publish_failure};
+use crate::cli::signing::{Passphrases, key_failure, publish_failure};
 use crate::image::Gun;
 use crate::keys::read_public_keys;
 use crate::trust::publish::{DelegationChange, NewSigner, SurveyScope};
@@ -36,13 +35,7 @@ pub(in crate::cli) struct Arguments {
     repositories: Vec<String>,
 
     #[command(flatten)]
-    partial: PartialArguments,
-
-    #[command(flatten)]
-    form: FormArguments,
-
-    #[command(flatten)]
-    passphrases: PassphraseArguments,
+    change: ChangeArguments,
 }
 
 /// Adds the signer to each repository.
@@ -70,9 +63,9 @@ pub(super) async fn run(
             RoleName::RELEASES,
         ));
     }
-    let mut passphrases = arguments.passphrases.passphrases(settings)?;
-    let (form, name) = (arguments.form, &arguments.name);
-    let (mut answers, mut tally) = (Vec::new(), Tally::default());
+    let mut passphrases = arguments.change.passphrases.passphrases(settings)?;
+    let (form, name) = (arguments.change.form, &arguments.name);
+    let mut tally = Tally::default();
     for gun in &guns {
         form.line(&format!("Adding signer \"{name}\" to {}...", gun.familiar()), output)?;
         match add(arguments, &signer, &keys, gun, settings, output, &mut passphrases).await {
@@ -86,14 +79,12 @@ pub(super) async fn run(
                 if !answer.is_incomplete() {
                     form.line(&done, output)?;
                 }
-                answers.push(answer);
+                tally.answers.push(answer);
             }
             Err(failure) => tally.failed(gun, &failure, output),
         }
     }
-    form.json(&answers, output)?;
-    let exit = answers.iter().fold(Exit::Done, |exit: Exit, it: &Answer| exit.and(it.exit()));
-    Ok(exit.and(tally.finish("failed to add signer to", guns.len(), output)))
+    tally.report(form, "failed to add signer to", guns.len(), output)
 }
 
 async fn add(
@@ -105,7 +96,7 @@ async fn add(
     output: &mut Output,
     passphrases: &mut Passphrases,
 ) -> Result<Answer, Failure> {
-    let publisher = talking_publisher(settings, gun, arguments.form)?;
+    let publisher = talking_publisher(settings, gun, arguments.change.form)?;
     let outcome = match signer {
         Signer::Named(name) => {
             let signer =
@@ -129,7 +120,7 @@ async fn add(
         }
     };
     let outcome = outcome.map_err(|error| publish_failure(&error))?;
-    conclude(gun, &outcome, arguments.partial.file(), arguments.form, output)
+    conclude(gun, &outcome, arguments.change.partial.as_deref(), arguments.change.form, output)
 }
 
 pub(super) const ABOUT: &str = "\

@@ -12,9 +12,11 @@ mod remove;
 use clap::{Args, Subcommand};
 
 use super::exit::{Exit, Failure};
+use super::form::FormArguments;
 use super::message;
 use super::names;
 use super::output::Output;
+use super::published::Answer;
 use super::settings::Settings;
 use crate::image::Gun;
 use crate::keys::KeyRole;
@@ -122,6 +124,7 @@ fn repositories(names: &[String]) -> Result<Vec<Gun>, Failure> {
 /// What came of several repositories, each by itself.
 #[derive(Default)]
 struct Tally {
+    answers: Vec<Answer>,
     failed: Vec<Gun>,
     exit: Option<Exit>,
 }
@@ -132,6 +135,20 @@ impl Tally {
         output.talk(&message::failure(failure, output.styles().talk));
         self.failed.push(gun.clone());
         self.exit = Some(self.exit.unwrap_or(Exit::Done).and(failure.exit()));
+    }
+
+    /// What a change comes to: its answers as JSON, and all that [`finish`](Self::finish) says.
+    fn report(
+        mut self,
+        form: FormArguments,
+        what: &str,
+        count: usize,
+        output: &mut Output,
+    ) -> Result<Exit, Failure> {
+        let answers = std::mem::take(&mut self.answers);
+        form.json(&answers, output)?;
+        let failed = self.finish(what, count, output);
+        Ok(answers.iter().fold(failed, |exit, it| exit.and(it.exit())))
     }
 
     /// What the command comes to: docker's last line, where several repositories were asked for.

@@ -4,11 +4,10 @@ use clap::Args;
 
 use super::{Tally, named_key, repositories};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::form::FormArguments;
 use crate::cli::output::Output;
-use crate::cli::published::{Answer, PartialArguments, conclude, talking_publisher};
+use crate::cli::published::{Answer, ChangeArguments, conclude, talking_publisher};
 use crate::cli::settings::Settings;
-use crate::cli::signing::{PassphraseArguments, Passphrases, publish_failure};
+use crate::cli::signing::{Passphrases, publish_failure};
 use crate::image::Gun;
 use crate::trust::publish::{DelegationChange, Survey, SurveyScope, SurveyedDelegation};
 use crate::tuf::KeyId;
@@ -25,13 +24,7 @@ pub(in crate::cli) struct Arguments {
     repositories: Vec<String>,
 
     #[command(flatten)]
-    partial: PartialArguments,
-
-    #[command(flatten)]
-    form: FormArguments,
-
-    #[command(flatten)]
-    passphrases: PassphraseArguments,
+    change: ChangeArguments,
 }
 
 /// Removes the key from each delegation of each repository.
@@ -41,17 +34,15 @@ pub(super) async fn run(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let guns = repositories(&arguments.repositories)?;
-    let mut passphrases = arguments.passphrases.passphrases(settings)?;
-    let (mut answers, mut tally) = (Vec::new(), Tally::default());
+    let mut passphrases = arguments.change.passphrases.passphrases(settings)?;
+    let mut tally = Tally::default();
     for gun in &guns {
         match purge(arguments, gun, settings, output, &mut passphrases).await {
-            Ok(done) => answers.extend(done),
+            Ok(done) => tally.answers.extend(done),
             Err(failure) => tally.failed(gun, &failure, output),
         }
     }
-    arguments.form.json(&answers, output)?;
-    let exit = answers.iter().fold(Exit::Done, |exit: Exit, it: &Answer| exit.and(it.exit()));
-    Ok(exit.and(tally.finish("error removing key from", guns.len(), output)))
+    tally.report(arguments.change.form, "error removing key from", guns.len(), output)
 }
 
 async fn purge(
@@ -61,7 +52,7 @@ async fn purge(
     output: &mut Output,
     passphrases: &mut Passphrases,
 ) -> Result<Vec<Answer>, Failure> {
-    let publisher = talking_publisher(settings, gun, arguments.form)?;
+    let publisher = talking_publisher(settings, gun, arguments.change.form)?;
     let survey = publisher.survey(gun, SurveyScope::EvenExpired).await;
     let survey = survey.map_err(|error| publish_failure(&error))?;
     let id = key_of_any(&survey, &arguments.key)?;
@@ -82,7 +73,8 @@ async fn purge(
         let role = &delegation.role;
         let outcome = publisher.change_delegation(gun, role, &change, passphrases).await;
         let outcome = outcome.map_err(|error| publish_failure(&error))?;
-        let answer = conclude(gun, &outcome, arguments.partial.file(), arguments.form, output)?;
+        let answer =
+            conclude(gun, &outcome, arguments.change.partial.as_deref(), arguments.change.form, output)?;
         let what = match change {
             DelegationChange::Remove => {
                 format!("Removed {role} of {}, which had no other key", gun.familiar())
@@ -90,7 +82,7 @@ async fn purge(
             DelegationChange::Update { .. } => format!("Removed key {id} from {role} of {}", gun.familiar()),
         };
         if !answer.is_incomplete() {
-            arguments.form.line(&what, output)?;
+            arguments.change.form.line(&what, output)?;
         }
         answers.push(answer);
     }

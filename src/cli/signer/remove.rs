@@ -4,11 +4,10 @@ use clap::Args;
 
 use super::{Signer, Tally, keys_of, named_key, repositories};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::form::FormArguments;
 use crate::cli::output::Output;
-use crate::cli::published::{Answer, PartialArguments, conclude, talking_publisher};
+use crate::cli::published::{Answer, ChangeArguments, conclude, talking_publisher};
 use crate::cli::settings::Settings;
-use crate::cli::signing::{PassphraseArguments, Passphrases, confirm, publish_failure};
+use crate::cli::signing::{Passphrases, confirm, publish_failure};
 use crate::image::Gun;
 use crate::trust::publish::{DelegationChange, LastSigner, Outcome, PublishError, Publisher, SurveyScope};
 use crate::tuf::{KeyId, RoleName};
@@ -32,13 +31,7 @@ pub(in crate::cli) struct Arguments {
     force: bool,
 
     #[command(flatten)]
-    partial: PartialArguments,
-
-    #[command(flatten)]
-    form: FormArguments,
-
-    #[command(flatten)]
-    passphrases: PassphraseArguments,
+    change: ChangeArguments,
 }
 
 /// Removes the signer from each repository.
@@ -49,9 +42,9 @@ pub(super) async fn run(
 ) -> Result<Exit, Failure> {
     let signer = Signer::parse(&arguments.name)?;
     let guns = repositories(&arguments.repositories)?;
-    let mut passphrases = arguments.passphrases.passphrases(settings)?;
-    let (form, name) = (arguments.form, &arguments.name);
-    let (mut answers, mut tally) = (Vec::new(), Tally::default());
+    let mut passphrases = arguments.change.passphrases.passphrases(settings)?;
+    let (form, name) = (arguments.change.form, &arguments.name);
+    let mut tally = Tally::default();
     for gun in &guns {
         form.line(&format!("Removing signer \"{name}\" from {}...", gun.familiar()), output)?;
         match remove(arguments, &signer, gun, settings, output, &mut passphrases).await {
@@ -63,15 +56,13 @@ pub(super) async fn run(
                         let line = format!("Successfully removed {what} from {}", gun.familiar());
                         form.line(&line, output)?;
                     }
-                    answers.push(answer);
+                    tally.answers.push(answer);
                 }
             }
             Err(failure) => tally.failed(gun, &failure, output),
         }
     }
-    form.json(&answers, output)?;
-    let exit = answers.iter().fold(Exit::Done, |exit: Exit, it: &Answer| exit.and(it.exit()));
-    Ok(exit.and(tally.finish("error removing signer from", guns.len(), output)))
+    tally.report(form, "error removing signer from", guns.len(), output)
 }
 
 async fn remove(
@@ -82,7 +73,7 @@ async fn remove(
     output: &mut Output,
     passphrases: &mut Passphrases,
 ) -> Result<Vec<Answer>, Failure> {
-    let publisher = talking_publisher(settings, gun, arguments.form)?;
+    let publisher = talking_publisher(settings, gun, arguments.change.form)?;
     let outcome = match signer {
         _ if !arguments.key.is_empty() => {
             return remove_keys(arguments, signer, gun, &publisher, output, passphrases).await;
@@ -113,7 +104,7 @@ fn concluded(
     output: &mut Output,
 ) -> Result<Answer, Failure> {
     let outcome = outcome.map_err(|error| publish_failure(&error))?;
-    conclude(gun, &outcome, arguments.partial.file(), arguments.form, output)
+    conclude(gun, &outcome, arguments.change.partial.as_deref(), arguments.change.form, output)
 }
 
 /// Docker's question, where it is true.

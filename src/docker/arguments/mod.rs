@@ -21,4 +21,4 @@ pub use build::{BuildArguments, BuildOutput};
 pub use container::{ContainerArguments, MountedImage, PullPolicy, Verb, image_argument};
 pub use error::ArgumentError;
 pub use flags::{FlagSet, Occurrence};
-pub use transfer::{PullArguments, PushArguments};
+pub use transfer::TransferArguments;

@@ -115,13 +115,9 @@ fn summary(found: &BuildArguments) -> String {
 fn transfers() {
     check(include_str!("../../../testdata/docker/arguments/transfer.txt"), |words| {
         let (verb, rest) = words.split_first().expect("a verb");
-        let (image, all_tags, platform, quiet, trust) = if verb == "pull" {
-            let Some(found) = PullArguments::parse(rest)? else { return Ok("help".to_owned()) };
-            (found.image, found.all_tags, found.platform, found.quiet, found.disable_content_trust)
-        } else {
-            let Some(found) = PushArguments::parse(rest)? else { return Ok("help".to_owned()) };
-            (found.image, found.all_tags, found.platform, found.quiet, found.disable_content_trust)
-        };
+        let verb = if verb == "pull" { "pull" } else { "push" };
+        let Some(found) = TransferArguments::parse(verb, rest)? else { return Ok("help".to_owned()) };
+        let TransferArguments { image, all_tags, platform, quiet, disable_content_trust: trust } = found;
         let mut text = image;
         if all_tags {
             text.push_str(" all");
@@ -249,6 +245,6 @@ proptest! {
         let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
         let _ = image_argument(&Verb::Run.flags(), &arguments);
         let _ = BuildArguments::parse(&BuildArguments::known_flags(), &arguments);
-        let _ = PullArguments::parse(&arguments);
+        let _ = TransferArguments::parse("pull", &arguments);
     }
 }

@@ -5,9 +5,9 @@ use std::ffi::OsString;
 use super::flags::{Operands, Parsed, text};
 use super::{ArgumentError, FlagSet};
 
-/// What a `pull` command line says.
+/// What a `pull` or `push` command line says: both have the same flags.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PullArguments {
+pub struct TransferArguments {
     /// The image as written.
     pub image: String,
     /// `--all-tags`.
@@ -20,10 +20,10 @@ pub struct PullArguments {
     pub disable_content_trust: Option<bool>,
 }
 
-impl PullArguments {
-    /// Reads the words after `pull`; `None` where docker would only print its help.
-    pub fn parse(arguments: &[OsString]) -> Result<Option<Self>, ArgumentError> {
-        let Some((image, parsed)) = one_image("pull", arguments)? else { return Ok(None) };
+impl TransferArguments {
+    /// Reads the words after `verb`, which errors name; `None` where docker would only print its help.
+    pub fn parse(verb: &'static str, arguments: &[OsString]) -> Result<Option<Self>, ArgumentError> {
+        let Some((image, parsed)) = one_image(verb, arguments)? else { return Ok(None) };
         Ok(Some(Self {
             image,
             all_tags: parsed.is_set("all-tags")?,
@@ -34,36 +34,6 @@ impl PullArguments {
     }
 }
 
-/// What a `push` command line says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PushArguments {
-    /// The image as written.
-    pub image: String,
-    /// `--all-tags`.
-    pub all_tags: bool,
-    /// `--platform`.
-    pub platform: Option<String>,
-    /// `--quiet`.
-    pub quiet: bool,
-    /// `--disable-content-trust`, where it is written.
-    pub disable_content_trust: Option<bool>,
-}
-
-impl PushArguments {
-    /// Reads the words after `push`; `None` where docker would only print its help.
-    pub fn parse(arguments: &[OsString]) -> Result<Option<Self>, ArgumentError> {
-        let Some((image, parsed)) = one_image("push", arguments)? else { return Ok(None) };
-        Ok(Some(Self {
-            image,
-            all_tags: parsed.is_set("all-tags")?,
-            platform: parsed.text("platform")?,
-            quiet: parsed.is_set("quiet")?,
-            disable_content_trust: parsed.switch("disable-content-trust")?,
-        }))
-    }
-}
-
-/// Both verbs have the same flags.
 fn one_image(verb: &'static str, arguments: &[OsString]) -> Result<Option<(String, Parsed)>, ArgumentError> {
     let flags =
         FlagSet::new(verb, &["platform"], &["all-tags a", "disable-content-trust", "help h", "quiet q"]);

@@ -145,12 +145,6 @@ impl TargetsDraft {
         self.delegations.iter()
     }
 
-    /// The keys of a delegation.
-    #[must_use]
-    pub fn delegation_keys(&self, role: &RoleName) -> Option<&RoleKeys> {
-        self.delegations.keys(role)
-    }
-
     /// Changes the keys of a delegation, which must keep as many as its threshold.
     pub fn change_keys(&mut self, role: &RoleName, keys: &DelegationKeys) -> Result<(), AuthorError> {
         self.delegations.change_keys(role, keys)
