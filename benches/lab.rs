@@ -67,7 +67,7 @@ impl Lab {
     pub(crate) fn notary(&self, server: &str, trust: &Path) -> Command {
         let mut command = Command::new(&self.notary);
         command.args(["--server", server, "--tlscacert"]).arg(&self.authority).arg("--trustDir").arg(trust);
-        with_passphrases(&mut command);
+        with_passphrase(&mut command, DRAWN_PASSPHRASE);
         command
     }
 
@@ -102,13 +102,13 @@ impl Lab {
     }
 }
 
-/// Passphrases as notary, docker and trustgate take them from the environment.
-pub(crate) fn with_passphrases(command: &mut Command) {
+/// A passphrase as notary, docker and trustgate take it from the environment.
+pub(crate) fn with_passphrase(command: &mut Command, passphrase: &str) {
     for role in ["ROOT", "TARGETS", "SNAPSHOT", "DELEGATION"] {
-        command.env(format!("NOTARY_{role}_PASSPHRASE"), PASSPHRASE);
+        command.env(format!("NOTARY_{role}_PASSPHRASE"), passphrase);
     }
     for role in ["ROOT", "REPOSITORY"] {
-        command.env(format!("DOCKER_CONTENT_TRUST_{role}_PASSPHRASE"), PASSPHRASE);
+        command.env(format!("DOCKER_CONTENT_TRUST_{role}_PASSPHRASE"), passphrase);
     }
 }
 
@@ -137,5 +137,7 @@ fn variable(name: &str) -> anyhow::Result<String> {
     std::env::var(name).with_context(|| format!("{name} is not set; run this by `make bench`"))
 }
 
-/// The lab is gone after the run, and its keys with it.
-const PASSPHRASE: &str = "a passphrase for measuring";
+/// As long as what `openssl rand -hex 16` prints. The lab is gone after the run, and its keys with it.
+pub(crate) const DRAWN_PASSPHRASE: &str = "0123456789abcdef0123456789abcdef";
+/// As long as somebody may type.
+pub(crate) const TYPED_PASSPHRASE: &str = "a typed passphrase";

@@ -28,9 +28,9 @@ fn main() -> anyhow::Result<()> {
         (
             "Pushing a tag again",
             "`trustgate push` of a tag that exists, with another image each time, beside `docker push`, with content trust\n\
-             and without. Layers are in the registry already. Most of what trustgate adds is the passphrase of a\n\
-             key that it made: hashed 600,000 times, where docker's keys have 2,048. Aim: half of the time that docker\n\
-             adds.",
+             and without. Layers are in the registry already. Passphrases are as a pipeline's store of secrets draws\n\
+             them, but for one row: what a person may have thought of is hashed 600,000 times in keys that trustgate\n\
+             makes, where docker's have 2,048. Aim: half of the time that docker adds.",
             sign::push(&lab)?,
         ),
         (

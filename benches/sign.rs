@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
-use crate::lab::{Lab, run, with_passphrases};
+use crate::lab::{DRAWN_PASSPHRASE, Lab, TYPED_PASSPHRASE, run, with_passphrase};
 use crate::measure::{Figures, Subject, in_turns};
 use crate::report::{milliseconds, ratio};
 use crate::verify;
@@ -22,62 +22,40 @@ const TAGS: [u32; 3] = [1_000, 10_000, 100_000];
 /// A tag that exists, pushed again with another image: with content trust and without, by docker and by
 /// trustgate. Layers are in the registry already; what is new is what the tag names.
 pub(crate) fn push(lab: &Lab) -> anyhow::Result<String> {
-    let ours = format!("{}/bench/push-ours:1", lab.registry);
-    let theirs = format!("{}/bench/push-theirs:1", lab.registry);
-    let our_config = lab.configuration("push-ours", lab.trust_server)?;
-    let their_config = lab.configuration("push-theirs", lab.trust_server)?;
-    for name in [&ours, &theirs] {
-        for image in IMAGES {
-            import(lab, &format!("{name}{image}"))?;
+    let pusher = |name: &str, passphrase| {
+        let image = format!("{}/bench/push-{name}:1", lab.registry);
+        for content in IMAGES {
+            import(lab, &format!("{image}{content}"))?;
         }
-    }
-    let server = format!("https://{}", lab.trust_server);
-    let subject = |name: &'static str, docker: bool, trust: &'static str| {
-        let (ours, theirs, server) = (&ours, &theirs, &server);
-        let (our_config, their_config) = (&our_config, &their_config);
-        Subject {
-            name,
-            command: Box::new(move || {
-                let mut command = if docker {
-                    let mut command = lab.docker(their_config);
-                    command.args(["push", theirs]);
-                    command
-                } else {
-                    let mut command = trustgate(lab, our_config);
-                    command.args(["push", ours]);
-                    command
-                };
-                command.env("DOCKER_CONTENT_TRUST_SERVER", server).env("DOCKER_CONTENT_TRUST", trust);
-                with_passphrases(&mut command);
-                command
-            }),
-            prepare: {
-                let turn = Cell::new(0);
-                Box::new(move || {
-                    let name = if docker { theirs } else { ours };
-                    turn.set(turn.get() + 1);
-                    let image = format!("{name}{}", IMAGES[turn.get() % IMAGES.len()]);
-                    run(lab.docker(their_config).args(["tag", &image, name]))
-                })
-            },
-        }
+        let config = lab.configuration(&format!("push-{name}"), lab.trust_server)?;
+        anyhow::Ok(Pusher { image, config, passphrase, docker: name.starts_with("docker") })
     };
+    let drawn = pusher("ours", DRAWN_PASSPHRASE)?;
+    let typed = pusher("ours-typed", TYPED_PASSPHRASE)?;
+    let docker = pusher("docker", DRAWN_PASSPHRASE)?;
+    let server = format!("https://{}", lab.trust_server);
+    let subject = |name, pusher, trust| repush(lab, &server, name, pusher, trust);
     let figures = in_turns(
         &[
-            subject("trustgate push", false, "1"),
-            subject("trustgate push, trust off", false, "0"),
-            subject("docker push", true, "1"),
-            subject("docker push, trust off", true, "0"),
+            subject("trustgate push", &drawn, "1"),
+            subject("trustgate push, typed passphrase", &typed, "1"),
+            subject("trustgate push, trust off", &drawn, "0"),
+            subject("docker push", &docker, "1"),
+            subject("docker push, trust off", &docker, "0"),
         ],
         ROUNDS,
     )?;
-    let [mine, mine_off, docker, docker_off] = figures.as_slice() else {
-        anyhow::bail!("four subjects, four figures")
+    let [mine, mine_typed, mine_off, docker, docker_off] = figures.as_slice() else {
+        anyhow::bail!("five subjects, five figures")
     };
     let mut text = String::from(
         "| program | with content trust | without | added | peak memory |\n| --- | --- | --- | --- | --- |\n",
     );
-    for (name, on, off) in [("`trustgate push`", mine, mine_off), ("`docker push`", docker, docker_off)] {
+    for (name, on, off) in [
+        ("`trustgate push`", mine, mine_off),
+        ("`trustgate push`, a passphrase of 18 characters", mine_typed, mine_off),
+        ("`docker push`", docker, docker_off),
+    ] {
         writeln!(
             text,
             "| {name} | {} | {} | {} | {} MiB |",
@@ -90,6 +68,44 @@ pub(crate) fn push(lab: &Lab) -> anyhow::Result<String> {
     let share = added(mine, mine_off).as_secs_f64() / added(docker, docker_off).as_secs_f64();
     writeln!(text, "\nAdded time, ours over docker's: {}.", ratio(share))?;
     Ok(text)
+}
+
+/// Who pushes what.
+struct Pusher {
+    image: String,
+    config: PathBuf,
+    passphrase: &'static str,
+    docker: bool,
+}
+
+/// A push of what the engine has not pushed under this tag the time before.
+fn repush<'a>(
+    lab: &'a Lab,
+    server: &'a str,
+    name: &'static str,
+    pusher: &'a Pusher,
+    trust: &'static str,
+) -> Subject<'a> {
+    Subject {
+        name,
+        command: Box::new(move || {
+            let mut command =
+                if pusher.docker { lab.docker(&pusher.config) } else { trustgate(lab, &pusher.config) };
+            command.args(["push", &pusher.image]);
+            command.env("DOCKER_CONTENT_TRUST_SERVER", server).env("DOCKER_CONTENT_TRUST", trust);
+            with_passphrase(&mut command, pusher.passphrase);
+            command
+        }),
+        prepare: {
+            let turn = Cell::new(0);
+            Box::new(move || {
+                let name = &pusher.image;
+                turn.set(turn.get() + 1);
+                let image = format!("{name}{}", IMAGES[turn.get() % IMAGES.len()]);
+                run(lab.docker(&pusher.config).args(["tag", &image, name]))
+            })
+        },
+    }
 }
 
 /// What is known of one tag, from a warm cache.
@@ -183,7 +199,7 @@ pub(crate) fn one_of_many(lab: &Lab) -> anyhow::Result<String> {
                         let name = format!("{name}{}@{digest}", next());
                         command.arg("--trust-dir").arg(&trust).args(["sign", &name]);
                         command.env("DOCKER_CONTENT_TRUST_SERVER", &server);
-                        with_passphrases(&mut command);
+                        with_passphrase(&mut command, DRAWN_PASSPHRASE);
                         command
                     }),
                     prepare: Box::new(|| Ok(())),

@@ -2,8 +2,8 @@
 //!
 //! Docker's and notary's clients read one combination only, PBKDF2 with HMAC-SHA-1 and AES-256-CBC:
 //! they ignore what the file says about the hash, and honor the number of rounds. So that is what is
-//! written, with more rounds than theirs. Nothing authenticates the ciphertext; a wrong passphrase
-//! shows in the padding, or else in the text behind it.
+//! written, with more rounds than theirs ([`rounds_for`]). Nothing authenticates the ciphertext; a wrong
+//! passphrase shows in the padding, or else in the text behind it.
 
 use pkcs8::EncryptedPrivateKeyInfoRef;
 use pkcs8::pkcs5::pbes2::{EncryptionScheme, Kdf, Parameters, Pbkdf2Params, Pbkdf2Prf};
@@ -14,6 +14,13 @@ use zeroize::Zeroizing;
 use super::pkcs8::Unreadable;
 use super::{KeyError, Passphrase, private::random};
 use crate::tuf::der;
+
+/// How often a new passphrase is hashed. Rounds make guesses dear; nobody guesses what a machine drew at
+/// random, and who signs in a pipeline would wait for them at each signature.
+pub(super) fn rounds_for(passphrase: &Passphrase) -> u32 {
+    let drawn = passphrase.expose().chars().count() >= DRAWN_LENGTH;
+    if drawn { ROUNDS_IF_DRAWN } else { ROUNDS }
+}
 
 /// Encrypts DER of PKCS#8.
 pub(super) fn seal(plain: &[u8], passphrase: &Passphrase, rounds: u32) -> Result<Vec<u8>, KeyError> {
@@ -141,8 +148,14 @@ fn unsupported_kind(bytes: &[u8]) -> Option<String> {
 const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
 /// Docker's salts are as long.
 const SALT_LENGTH: usize = 8;
-/// How often new passphrases are hashed: docker's 2,048 times are tried by the million a second.
-pub(super) const ROUNDS: u32 = 600_000;
+/// How often a passphrase is hashed that somebody may have thought of: docker's 2,048 times are tried by
+/// the million a second.
+const ROUNDS: u32 = 600_000;
+/// How often one is hashed that is as long as machines make them: eight times docker's.
+const ROUNDS_IF_DRAWN: u32 = 16_384;
+/// Characters of 16 random bytes in hexadecimal, or 24 in base64; few people type as many. Words have
+/// some 1.5 bits a character, so that even a sentence of this length is out of reach.
+const DRAWN_LENGTH: usize = 32;
 /// Some three seconds; whoever wrote the file may want it to take for ever.
 const ROUNDS_LIMIT: u32 = 10_000_000;
 /// The longest padding that noise may have: one wrong passphrase in 16 million has a longer one.
@@ -176,6 +189,15 @@ mod tests {
             if let Err(error) = result {
                 assert!(matches!(error, Unreadable::Unsupported(_) | Unreadable::Malformed(_)), "{error:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_a_person_may_think_of_is_hashed_more_often() {
+        let cases =
+            [("correct horse", ROUNDS), (&*"é".repeat(31), ROUNDS), (&*"é".repeat(32), ROUNDS_IF_DRAWN)];
+        for (passphrase, rounds) in cases {
+            assert_eq!(rounds_for(&Passphrase::new(passphrase.to_owned())), rounds, "{passphrase}");
         }
     }
 

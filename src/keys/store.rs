@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::disk;
-use super::encryption::ROUNDS;
+use super::encryption::rounds_for;
 use super::file::{EXTENSION, KeyFile, key_text, public_text};
 use super::passphrase::MINIMUM_LENGTH;
 use super::scan::Scan;
@@ -17,7 +17,7 @@ use crate::tuf::KeyId;
 #[derive(Clone, Debug)]
 pub struct KeyStore {
     folder: PathBuf,
-    rounds: u32,
+    rounds: Option<u32>,
 }
 
 /// A key file, as far as it can be read without its passphrase.
@@ -57,13 +57,13 @@ impl KeyStore {
     /// The keys below docker's trust folder, `$DOCKER_CONFIG/trust`. Nothing is read yet.
     #[must_use]
     pub fn new(trust_folder: &Path) -> Self {
-        Self { folder: trust_folder.join("private"), rounds: ROUNDS }
+        Self { folder: trust_folder.join("private"), rounds: None }
     }
 
-    /// The same with another number of rounds that new passphrases are hashed.
+    /// The same with one number of rounds that new passphrases are hashed, whatever they are.
     #[must_use]
     pub fn with_rounds(self, rounds: u32) -> Self {
-        Self { rounds, ..self }
+        Self { rounds: Some(rounds), ..self }
     }
 
     /// The folder that key files are in.
@@ -133,7 +133,7 @@ impl KeyStore {
         passphrases: &mut dyn PassphraseSource,
     ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let passphrase = new_passphrase(key.id(), role, gun, passphrases)?;
-        key_text(key, role, gun, &passphrase, self.rounds)
+        key_text(key, role, gun, &passphrase, self.rounds_for(&passphrase))
     }
 
     /// Removes a key for good. Returns whether there was one.
@@ -159,7 +159,7 @@ impl KeyStore {
         };
         let gun = stored.gun.as_ref();
         let passphrase = new_passphrase(id, &stored.role, gun, new)?;
-        let text = key_text(&key, &stored.role, gun, &passphrase, self.rounds)?;
+        let text = key_text(&key, &stored.role, gun, &passphrase, self.rounds_for(&passphrase))?;
         disk::write(&stored.path, &text)
     }
 
@@ -177,8 +177,12 @@ impl KeyStore {
         gun: Option<&Gun>,
         passphrase: &Passphrase,
     ) -> Result<(), KeyError> {
-        let text = key_text(key, role, gun, passphrase, self.rounds)?;
+        let text = key_text(key, role, gun, passphrase, self.rounds_for(passphrase))?;
         disk::write(&self.place(key.id()), &text)
+    }
+
+    fn rounds_for(&self, passphrase: &Passphrase) -> u32 {
+        self.rounds.unwrap_or_else(|| rounds_for(passphrase))
     }
 
     /// Whether a key may be stored as this.

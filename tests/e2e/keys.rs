@@ -177,7 +177,7 @@ fn files_that_notary_and_docker_wrote_are_read() {
     assert_eq!(third.store.list().expect("a list").keys.len(), 5);
 }
 
-/// Every key here was made and stored by trustgate, with 600,000 rounds, the targets key and the signer's
+/// Every key here was made and stored by trustgate, with as many rounds as its users get, the targets key and the signer's
 /// being Ed25519: docker's clients and notary publish with them.
 #[test]
 fn docker_and_notary_publish_with_keys_that_trustgate_wrote() {
