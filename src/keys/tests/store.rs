@@ -1,5 +1,5 @@
 use super::{Folder, GOOD, Says, gun, mode, set_mode, text};
-use crate::keys::{KeyError, KeyRole, PrivateKey};
+use crate::keys::{KeyError, KeyRole, KeyStore, PrivateKey};
 use crate::tuf::author::Signer as _;
 
 #[test]
@@ -169,4 +169,22 @@ fn a_migration_that_was_interrupted_goes_on() {
         .put(&format!("root_keys/{}_root.key", key.id()), &text(&key, "root", None, "other passphrase"));
     assert_eq!(folder.store.migrate_legacy().unwrap().left.len(), 1);
     assert!(old.exists());
+}
+
+#[test]
+fn a_passphrase_that_a_machine_drew_is_hashed_less_often() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = KeyStore::new(folder.path());
+    let key = PrivateKey::generate_ed25519().unwrap();
+    let rounds = || {
+        let path = store.find(key.id()).unwrap().unwrap().path;
+        let text = pem::parse(std::fs::read(path).unwrap()).unwrap();
+        let info = pkcs8::EncryptedPrivateKeyInfoRef::try_from(text.contents()).unwrap();
+        info.encryption_algorithm.pbes2().unwrap().kdf.pbkdf2().unwrap().iteration_count
+    };
+    let drawn = "0123456789abcdef0123456789abcdef";
+    store.write(&key, &KeyRole::root(), None, &mut Says::new(&[drawn])).unwrap();
+    assert_eq!(rounds(), 16_384);
+    store.change_passphrase(key.id(), &mut Says::new(&[drawn]), &mut Says::new(&[GOOD])).unwrap();
+    assert_eq!(rounds(), 600_000);
 }
