@@ -8,6 +8,7 @@ use ring::rand::SystemRandom;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use super::pkcs8::Unreadable;
 use super::{KeyError, pkcs8};
 use crate::tuf::author::{RawSignature, SignatureMethod, Signer, SignerError};
 use crate::tuf::{KeyId, KeyType, PublicKey};
@@ -53,6 +54,26 @@ impl PrivateKey {
     #[must_use]
     pub fn id(&self) -> &KeyId {
         self.public.canonical_id()
+    }
+
+    /// The key in these bytes, which nothing encrypts: PKCS#8, SEC 1, PKCS#1, or what Notary stores of
+    /// an Ed25519 key. `place` names them in messages.
+    pub fn from_plain(bytes: &[u8], place: &str) -> Result<Self, KeyError> {
+        let place = || place.to_owned();
+        let read = pkcs8::read_pkcs8(bytes)
+            .or_else(|why| pkcs8::read_sec1(bytes, None).map_err(|_| why))
+            .or_else(|why| pkcs8::read_notary_ed25519(bytes).map_err(|_| why))
+            .or_else(|why| pkcs8::read_pkcs1(bytes).map_err(|_| why));
+        read.map_err(|why| match why {
+            Unreadable::Malformed(reason) => KeyError::Damaged { place: place(), reason },
+            Unreadable::Unsupported(reason) => KeyError::Unsupported { place: place(), reason },
+        })
+    }
+
+    /// The key as PKCS#8 of Notary's kind, for whoever encrypts it at once.
+    #[must_use]
+    pub fn to_plain(&self) -> Zeroizing<Vec<u8>> {
+        pkcs8::write(self)
     }
 
     pub(super) fn p256(key: p256::ecdsa::SigningKey) -> Self {
