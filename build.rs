@@ -5,6 +5,7 @@ use std::error::Error;
 /// BuildKit's gateway, from which every other file is imported.
 const GATEWAY: &str = "gateway.proto";
 const BUILDKIT: &str = "proto/buildkit";
+const NOTARY: &str = "proto/notary";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={BUILDKIT}");
@@ -17,5 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .server_mod_attribute(".", "#[cfg(test)]")
         .include_file("buildkit.rs")
         .compile_fds(files)?;
+    println!("cargo::rerun-if-changed={NOTARY}");
+    let files = protox::compile(["signer.proto", "health.proto"], [NOTARY])?;
+    tonic_prost_build::configure().build_transport(false).include_file("notary.rs").compile_fds(files)?;
     Ok(())
 }
