@@ -12,9 +12,11 @@ pub mod jwe;
 mod key_service;
 mod listener;
 mod memory;
+pub mod program;
 mod remote;
 mod rows;
 mod service;
+pub mod settings;
 #[cfg(test)]
 mod tests;
 mod tls;

@@ -1,0 +1,265 @@
+//! What `trustgate-signer` is told by its file: our TOML, or the JSON of a notary-signer.
+//!
+//! Unknown keys of our own file are errors: a misspelt one must not be a setting that is not in force.
+
+mod notary;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::rows::Alias;
+use super::tls::TlsFiles;
+use super::vault::{Lookup, SealingKey, SealingKeys, SecretError, SecretForm, SecretPlace, SecretSource};
+use crate::http::read_bounded;
+
+/// Everything that a signer is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The address to listen at.
+    pub listen: String,
+    /// Certificates of both sides.
+    pub tls: TlsFiles,
+    /// Where sealed keys are kept.
+    pub storage: Storage,
+    /// What keys are sealed with.
+    pub sealing: Sealing,
+}
+
+/// Where sealed keys are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "backend", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Storage {
+    /// In this process, with which they end.
+    Memory {},
+}
+
+/// What keys are sealed with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sealing {
+    /// A key that nobody knows and that ends with the process, as the keys in memory do.
+    Unknown,
+    /// Key-encryption keys from elsewhere.
+    Keys {
+        /// The one that seals.
+        current: Alias,
+        /// Where each comes from.
+        sources: BTreeMap<Alias, SecretSource>,
+    },
+}
+
+impl Settings {
+    /// Reads a file: JSON where its name says so, else TOML. Paths in it are relative to its folder.
+    pub fn load(path: &Path, variables: Lookup<'_>) -> Result<Self, SettingsError> {
+        let unusable = |reason: String| SettingsError { path: path.to_owned(), reason };
+        let bytes = read_bounded(path, FILE_LIMIT).map_err(|it| unusable(it.to_string()))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| unusable("it is not UTF-8".to_owned()))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let json = path.extension().is_some_and(|it| it == "json");
+        let read = if json { notary::parse(text, variables) } else { parse(text) };
+        read.map(|settings| settings.beneath(folder)).map_err(unusable)
+    }
+
+    fn beneath(mut self, folder: &Path) -> Self {
+        let tls = &mut self.tls;
+        for path in [&mut tls.certificate, &mut tls.key, &mut tls.authorities] {
+            *path = folder.join(&*path);
+        }
+        if let Sealing::Keys { sources, .. } = &mut self.sealing {
+            for source in sources.values_mut() {
+                if let SecretPlace::File(path) = &mut source.place {
+                    *path = folder.join(&*path);
+                }
+            }
+        }
+        self
+    }
+}
+
+impl Sealing {
+    /// Fetches the key-encryption keys.
+    pub async fn fetch(&self, variables: Lookup<'_>) -> Result<SealingKeys, SealingError> {
+        match self {
+            Self::Unknown => {
+                let key = SealingKey::random().map_err(SealingError::Random)?;
+                Ok(SealingKeys::new(alias_in_memory(), key))
+            }
+            Self::Keys { current, sources } => {
+                let source = sources.get(current).ok_or_else(|| SealingError::Current(current.clone()))?;
+                let mut keys = SealingKeys::new(current.clone(), source.fetch(current, variables).await?);
+                for (alias, source) in sources.iter().filter(|(alias, _)| *alias != current) {
+                    keys = keys.with(alias.clone(), source.fetch(alias, variables).await?);
+                }
+                Ok(keys)
+            }
+        }
+    }
+}
+
+/// A file of settings that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the settings in `{}` cannot be used: {reason}", path.display())]
+pub struct SettingsError {
+    path: PathBuf,
+    reason: String,
+}
+
+/// Why there is nothing to seal with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealingError {
+    /// The alias that seals has no key-encryption key.
+    #[error("there is no key-encryption key `{0}`, under which keys are to be sealed")]
+    Current(Alias),
+    /// The system gives no randomness.
+    #[error("the system gives no random numbers: {0}")]
+    Random(getrandom::Error),
+    /// A key-encryption key cannot be had.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    #[serde(default = "default_listen")]
+    listen: String,
+    tls: TlsFiles,
+    storage: Storage,
+    sealing: Option<SealingTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SealingTable {
+    current: String,
+    keys: BTreeMap<String, SourceTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SourceTable {
+    file: Option<PathBuf>,
+    environment: Option<String>,
+    command: Option<Vec<String>>,
+    #[serde(default)]
+    form: SecretForm,
+}
+
+fn parse(text: &str) -> Result<Settings, String> {
+    let Document { listen, tls, storage, sealing } =
+        toml::from_str(text).map_err(|it| it.to_string().trim_end().to_owned())?;
+    let sealing = match (sealing, storage) {
+        (None, Storage::Memory {}) => Sealing::Unknown,
+        (Some(table), _) => table.sealing()?,
+    };
+    Ok(Settings { listen, tls, storage, sealing })
+}
+
+impl SealingTable {
+    fn sealing(self) -> Result<Sealing, String> {
+        let mut sources = BTreeMap::new();
+        for (name, table) in self.keys {
+            let source = table.source().ok_or_else(|| {
+                format!("the key-encryption key {name:?} needs one of `file`, `environment` and `command`")
+            })?;
+            sources.insert(alias(&name)?, source);
+        }
+        let current = alias(&self.current)?;
+        if !sources.contains_key(&current) {
+            return Err(SealingError::Current(current).to_string());
+        }
+        Ok(Sealing::Keys { current, sources })
+    }
+}
+
+impl SourceTable {
+    fn source(self) -> Option<SecretSource> {
+        let place = match (self.file, self.environment, self.command) {
+            (Some(path), None, None) => SecretPlace::File(path),
+            (None, Some(name), None) => SecretPlace::Environment(name),
+            (None, None, Some(words)) => SecretPlace::Command(words),
+            _ => return None,
+        };
+        Some(SecretSource { place, form: self.form })
+    }
+}
+
+fn alias(name: &str) -> Result<Alias, String> {
+    name.parse().map_err(|it| format!("{name:?} is no alias: {it}"))
+}
+
+fn alias_in_memory() -> Alias {
+    ALIAS_IN_MEMORY.parse().expect("the name is an alias")
+}
+
+fn default_listen() -> String {
+    DEFAULT_LISTEN.to_owned()
+}
+
+/// Notary's port, for this machine alone.
+const DEFAULT_LISTEN: &str = "127.0.0.1:7899";
+const ALIAS_IN_MEMORY: &str = "memory";
+/// A file of settings has a few hundred bytes.
+const FILE_LIMIT: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TLS: &str = "[tls]\ncertificate = \"s.crt\"\nkey = \"/s.key\"\nauthorities = \"ca.crt\"\n";
+    const MEMORY: &str = "[storage]\nbackend = \"memory\"\n";
+
+    fn no_variables(_: &str) -> Option<String> {
+        None
+    }
+
+    #[test]
+    fn a_file_says_where_everything_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("signer.toml");
+        let sealing = "[sealing]\ncurrent = \"2026\"\n[sealing.keys.2026]\nfile = \"kek\"\n\
+                       [sealing.keys.old]\nenvironment = \"OLD\"\nform = \"passphrase\"\n";
+        std::fs::write(&path, format!("listen = \"[::]:7899\"\n{TLS}{MEMORY}{sealing}")).unwrap();
+        let settings = Settings::load(&path, &no_variables).unwrap();
+        assert_eq!(settings.listen, "[::]:7899");
+        assert_eq!(settings.tls.certificate, folder.path().join("s.crt"));
+        assert_eq!(settings.tls.key, Path::new("/s.key"));
+        let file = SecretPlace::File(folder.path().join("kek"));
+        let variable = SecretPlace::Environment("OLD".to_owned());
+        let sources = BTreeMap::from([
+            ("2026".parse().unwrap(), SecretSource { place: file, form: SecretForm::Key }),
+            ("old".parse().unwrap(), SecretSource { place: variable, form: SecretForm::Passphrase }),
+        ]);
+        assert_eq!(settings.sealing, Sealing::Keys { current: "2026".parse().unwrap(), sources });
+    }
+
+    #[test]
+    fn what_is_missing_or_unknown_is_told() {
+        let sealed = |keys: &str| format!("{TLS}{MEMORY}[sealing]\ncurrent = \"a\"\n{keys}");
+        let cases = [
+            (String::new(), "missing field `tls`"),
+            (TLS.to_owned(), "missing field `storage`"),
+            (format!("{TLS}[storage]\nbackend = \"rethinkdb\"\n"), "unknown variant `rethinkdb`"),
+            (format!("{TLS}{MEMORY}[sealign]\n"), "unknown field `sealign`"),
+            (format!("{TLS}skip-client-certificates = true\n{MEMORY}"), "unknown field"),
+            (sealed("[sealing.keys.b]\nfile = \"b\"\n"), "no key-encryption key `a`"),
+            (sealed("[sealing.keys.a]\n"), "needs one of `file`"),
+            (sealed("[sealing.keys.a]\nfile = \"a\"\nenvironment = \"A\"\n"), "needs one of `file`"),
+            (sealed("[sealing.keys.\"a b\"]\nfile = \"b\"\n"), "\"a b\" is no alias"),
+            (sealed("[sealing.keys.a]\nfile = \"a\"\nform = \"hex\"\n"), "unknown variant `hex`"),
+        ];
+        for (text, reason) in cases {
+            let told = parse(&text).unwrap_err();
+            assert!(told.contains(reason), "{told}\nnot {reason}");
+        }
+    }
+
+    #[tokio::test]
+    async fn keys_in_memory_need_no_sealing() {
+        let settings = parse(&format!("{TLS}{MEMORY}")).unwrap();
+        assert_eq!((settings.listen.as_str(), &settings.sealing), (DEFAULT_LISTEN, &Sealing::Unknown));
+        settings.sealing.fetch(&no_variables).await.unwrap();
+    }
+}
