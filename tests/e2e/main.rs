@@ -17,6 +17,7 @@ mod harmless;
 mod hostile;
 mod image;
 mod keys;
+mod notary_signer;
 mod publish;
 mod push_faults;
 mod push_pull;
