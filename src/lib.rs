@@ -2,7 +2,7 @@
 //!
 //! The rooms, and which way the arrows point (ARCHITECTURE.md has the whole map):
 //! `image` ← `dockerfile`, `tuf` ← `keys`, `trust` ← `policy`, `gate` ← `frontend`, `cli`; beside them
-//! `http` ← `registry`, `docker` ← `cli`, and `keys` ← `signer`.
+//! `http` ← `registry`, `docker` ← `cli`, and `tuf`, `keys` ← `signer` ← `server`.
 
 pub mod buildkit;
 pub mod cli;
@@ -15,6 +15,7 @@ pub mod image;
 pub mod keys;
 pub mod policy;
 pub mod registry;
+pub mod server;
 pub mod signer;
 pub mod text;
 pub mod trust;

@@ -1,0 +1,327 @@
+//! SQLite and PostgreSQL as one: the same SQL, the same values, one transaction at a time.
+//!
+//! Both bind `$1`. What differs is how a transaction starts, where reads go, and two words of the schema.
+
+use std::path::Path;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction};
+
+use super::StorageError;
+
+/// A database, and the connections to it.
+#[derive(Clone, Debug)]
+pub(super) enum Database {
+    /// A file. SQLite has one writer at a time: so it has one connection here, and waiting is fair.
+    Sqlite { readers: SqlitePool, writer: SqlitePool },
+    /// A server.
+    Postgres(PgPool),
+}
+
+/// A value that goes into a statement.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Value<'a> {
+    Integer(i64),
+    Text(&'a str),
+    Bytes(&'a [u8]),
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a> From<&'a [u8]> for Value<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl From<i64> for Value<'_> {
+    fn from(number: i64) -> Self {
+        Self::Integer(number)
+    }
+}
+
+/// A query with its values bound; both databases have the same methods, and no trait in common.
+macro_rules! bound {
+    ($database:ty, $sql:expr, $values:expr) => {{
+        let mut query = sqlx::query::<$database>($sql);
+        for value in $values {
+            query = match *value {
+                Value::Integer(number) => query.bind(number),
+                Value::Text(text) => query.bind(text.to_owned()),
+                Value::Bytes(bytes) => query.bind(bytes.to_vec()),
+            };
+        }
+        query
+    }};
+}
+
+impl Database {
+    /// The SQLite file at this path, made if there is none, for its owner's eyes only.
+    pub(super) async fn sqlite(path: &Path) -> Result<Self, StorageError> {
+        make_private(path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // An acknowledged publish outlives a power cut, too.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(PATIENCE)
+            .disable_statement_logging();
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(PATIENCE)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await
+            .map_err(|it| StorageError::from_sqlx(&it))?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(PATIENCE)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .connect_lazy_with(options.pragma("query_only", "ON"));
+        Ok(Self::Sqlite { readers, writer })
+    }
+
+    /// A SQLite database that ends with the program.
+    pub(super) async fn in_memory() -> Result<Self, StorageError> {
+        let options =
+            SqliteConnectOptions::new().in_memory(true).foreign_keys(true).disable_statement_logging();
+        // Each connection would have a database of its own: so there is one, which never ends.
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(PATIENCE)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options)
+            .await
+            .map_err(|it| StorageError::from_sqlx(&it))?;
+        Ok(Self::Sqlite { readers: pool.clone(), writer: pool })
+    }
+
+    /// The PostgreSQL database at this address.
+    pub(super) async fn postgres(url: &str) -> Result<Self, StorageError> {
+        let options = PgConnectOptions::from_str(url)
+            // The reason may quote the address, which may hold a password.
+            .map_err(|_| StorageError::Configuration {
+                reason: "the address is not one of a PostgreSQL database".to_owned(),
+            })?
+            .application_name("trustgate-server")
+            .disable_statement_logging();
+        let pool = PgPoolOptions::new()
+            .max_connections(POSTGRES_CONNECTIONS)
+            .acquire_timeout(PATIENCE)
+            .connect_with(options)
+            .await
+            .map_err(|it| StorageError::from_sqlx(&it))?;
+        Ok(Self::Postgres(pool))
+    }
+
+    /// One statement that reads.
+    pub(super) async fn read(
+        &self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, StorageError> {
+        match self {
+            Self::Sqlite { readers, .. } => {
+                let rows = bound!(Sqlite, sql, values).fetch_all(readers).await;
+                rows.map(|it| it.into_iter().map(Row::Sqlite).collect())
+            }
+            Self::Postgres(pool) => {
+                let rows = bound!(Postgres, sql, values).fetch_all(pool).await;
+                rows.map(|it| it.into_iter().map(Row::Postgres).collect())
+            }
+        }
+        .map_err(|it| self.error(&it))
+    }
+
+    /// Starts a transaction that writes; nothing of it stays unless it is committed.
+    pub(super) async fn begin(&self) -> Result<Session, StorageError> {
+        match self {
+            Self::Sqlite { writer, .. } => {
+                // Without it the lock is asked for too late, when waiting would be in vain.
+                let session = writer.begin_with("BEGIN IMMEDIATE").await;
+                session.map(Session::Sqlite).map_err(|it| self.error(&it))
+            }
+            Self::Postgres(pool) => {
+                let transaction = pool.begin().await.map_err(|it| self.error(&it))?;
+                let mut session = Session::Postgres(transaction);
+                session.script(PATIENCE_OF_POSTGRES.to_owned()).await?;
+                Ok(session)
+            }
+        }
+    }
+
+    /// Ends all connections, once what they do is done.
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite { readers, writer } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    fn error(&self, error: &sqlx::Error) -> StorageError {
+        match (self, error) {
+            // The file is there; it is the line before it that is long.
+            (Self::Sqlite { .. }, sqlx::Error::PoolTimedOut) => {
+                StorageError::Busy { reason: error.to_string() }
+            }
+            _ => StorageError::from_sqlx(error),
+        }
+    }
+}
+
+/// A transaction.
+pub(super) enum Session {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Session {
+    /// One statement; returns how many rows it changed.
+    pub(super) async fn execute(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<u64, StorageError> {
+        match self {
+            Self::Sqlite(session) => {
+                bound!(Sqlite, sql, values).execute(&mut **session).await.map(|it| it.rows_affected())
+            }
+            Self::Postgres(session) => {
+                bound!(Postgres, sql, values).execute(&mut **session).await.map(|it| it.rows_affected())
+            }
+        }
+        .map_err(|it| StorageError::from_sqlx(&it))
+    }
+
+    /// One statement that returns rows.
+    pub(super) async fn fetch(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, StorageError> {
+        match self {
+            Self::Sqlite(session) => {
+                let rows = bound!(Sqlite, sql, values).fetch_all(&mut **session).await;
+                rows.map(|it| it.into_iter().map(Row::Sqlite).collect())
+            }
+            Self::Postgres(session) => {
+                let rows = bound!(Postgres, sql, values).fetch_all(&mut **session).await;
+                rows.map(|it| it.into_iter().map(Row::Postgres).collect())
+            }
+        }
+        .map_err(|it| StorageError::from_sqlx(&it))
+    }
+
+    /// Statements of our own, none of which has values.
+    pub(super) async fn script(&mut self, sql: String) -> Result<(), StorageError> {
+        match self {
+            Self::Sqlite(session) => {
+                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **session).await.map(drop)
+            }
+            Self::Postgres(session) => {
+                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **session).await.map(drop)
+            }
+        }
+        .map_err(|it| StorageError::from_sqlx(&it))
+    }
+
+    /// Waits for a lock that others take too, which ends with the transaction. SQLite has one for
+    /// everything, and this transaction has it already.
+    pub(super) async fn lock(&mut self, lock: i64) -> Result<(), StorageError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(_) => {
+                self.fetch("SELECT pg_advisory_xact_lock($1)", &[lock.into()]).await.map(drop)
+            }
+        }
+    }
+
+    /// SQL of ours in the words of this database.
+    pub(super) fn dialect(&self, sql: &str) -> String {
+        let (identity, bytes) = match self {
+            Self::Sqlite(_) => ("INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB"),
+            Self::Postgres(_) => ("BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "BYTEA"),
+        };
+        sql.replace("{identity}", identity).replace("{bytes}", bytes)
+    }
+
+    /// Makes it last.
+    pub(super) async fn commit(self) -> Result<(), StorageError> {
+        match self {
+            Self::Sqlite(session) => session.commit().await,
+            Self::Postgres(session) => session.commit().await,
+        }
+        .map_err(|it| StorageError::from_sqlx(&it))
+    }
+}
+
+/// A row that came back.
+pub(super) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+impl Row {
+    pub(super) fn integer(&self, column: usize) -> Result<i64, StorageError> {
+        match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        }
+        .map_err(|it| StorageError::from_sqlx(&it))
+    }
+
+    pub(super) fn text(&self, column: usize) -> Result<String, StorageError> {
+        match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        }
+        .map_err(|it| StorageError::from_sqlx(&it))
+    }
+
+    pub(super) fn bytes(&self, column: usize) -> Result<Vec<u8>, StorageError> {
+        self.optional_bytes(column)?
+            .ok_or_else(|| StorageError::Corrupt { reason: "bytes that must be there are not".to_owned() })
+    }
+
+    pub(super) fn optional_bytes(&self, column: usize) -> Result<Option<Vec<u8>>, StorageError> {
+        match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        }
+        .map_err(|it| StorageError::from_sqlx(&it))
+    }
+}
+
+/// SQLite makes its files as the process's mask says; sealed keys are no one else's business all the same.
+fn make_private(path: &Path) -> Result<(), StorageError> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let opened = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    opened.map(drop).map_err(|it| StorageError::Configuration { reason: format!("{}: {it}", path.display()) })
+}
+
+/// How long somebody waits for a lock or a connection: less than clients wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The same in PostgreSQL's words; a statement that takes longer has no one waiting for it.
+const PATIENCE_OF_POSTGRES: &str = "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s'";
+/// Reads of a file take microseconds, so few at a time are enough.
+const READERS: u32 = 4;
+/// PostgreSQL has 100 connections by default, for all servers together.
+const POSTGRES_CONNECTIONS: u32 = 16;

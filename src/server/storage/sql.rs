@@ -1,0 +1,382 @@
+//! The storage in SQL.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+
+use super::database::{Database, Row, Session, Value};
+use super::{
+    Answer, Change, ChangeKind, ChangeQuery, ChangeRecord, ChangeStart, Head, NewFile, Storage, StorageError,
+    StoredFile, migrations,
+};
+use crate::image::Gun;
+use crate::tuf::{PublicKey, RoleName, Version};
+
+/// Files in a SQLite file or a PostgreSQL database.
+#[derive(Clone, Debug)]
+pub struct SqlStorage {
+    database: Database,
+}
+
+impl SqlStorage {
+    /// The SQLite file at this path, made if there is none.
+    pub async fn sqlite(path: &Path) -> Result<Self, StorageError> {
+        Self::over(Database::sqlite(path).await?).await
+    }
+
+    /// Files that are gone when the program ends.
+    pub async fn in_memory() -> Result<Self, StorageError> {
+        Self::over(Database::in_memory().await?).await
+    }
+
+    /// The PostgreSQL database at this address: `postgres://user:password@host/database`.
+    pub async fn postgres(url: &str) -> Result<Self, StorageError> {
+        Self::over(Database::postgres(url).await?).await
+    }
+
+    /// Ends all connections, once what they do is done.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+
+    async fn over(database: Database) -> Result<Self, StorageError> {
+        migrations::apply(&database).await?;
+        Ok(Self { database })
+    }
+
+    async fn file(
+        &self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Option<StoredFile>, StorageError> {
+        self.database.read(sql, values).await?.first().map(stored_file).transpose()
+    }
+
+    async fn publish_change(&self, gun: &Gun, change: &Change, now: Timestamp) -> Result<(), StorageError> {
+        let timestamp = check(change)?;
+        let now = now.as_millisecond();
+        let mut session = self.database.begin().await?;
+        let repository = lock(&mut session, gun, now).await?;
+        let current = current_files(&mut session, repository).await?;
+        if current.get(&RoleName::TIMESTAMP).map(|it| it.head.sha256) != change.expected {
+            return Err(StorageError::Moved);
+        }
+        for file in &change.files {
+            let role = file.role.clone();
+            if let Some(stored) = current.get(&role).map(|it| it.head.version)
+                && file.version <= stored
+            {
+                return Err(StorageError::Version { role, stored });
+            }
+        }
+        for role in &change.retired {
+            let forget = "DELETE FROM current_files WHERE repository = $1 AND role = $2";
+            session.execute(forget, &[repository.into(), role.as_str().into()]).await?;
+        }
+        let new = change.files.iter().map(|it| &it.role);
+        for replaced in new.chain(&change.retired).filter_map(|role| current.get(role)) {
+            let replace = "UPDATE files SET replaced_at = $1 WHERE id = $2";
+            session.execute(replace, &[now.into(), replaced.id.into()]).await?;
+        }
+        for file in &change.files {
+            insert(&mut session, repository, file, now).await?;
+        }
+        let version = version_number(timestamp.version)?;
+        let record = "INSERT INTO changes (gun, version, sha256, happened_at) VALUES ($1, $2, $3, $4)";
+        // Whoever reads the list goes on after the last number it saw: so numbers are committed in order.
+        session.lock(CHANGES_LOCK).await?;
+        let hash = timestamp.sha256.as_slice();
+        session.execute(record, &[gun.as_str().into(), version.into(), hash.into(), now.into()]).await?;
+        session.commit().await
+    }
+
+    async fn delete_repository(&self, gun: &Gun, now: Timestamp) -> Result<bool, StorageError> {
+        let now = now.as_millisecond();
+        let mut session = self.database.begin().await?;
+        let deleted =
+            session.execute("DELETE FROM repositories WHERE gun = $1", &[gun.as_str().into()]).await?;
+        if deleted == 0 {
+            return Ok(false);
+        }
+        session.lock(CHANGES_LOCK).await?;
+        let record = "INSERT INTO changes (gun, version, sha256, happened_at) VALUES ($1, 0, NULL, $2)";
+        session.execute(record, &[gun.as_str().into(), now.into()]).await?;
+        session.commit().await?;
+        Ok(true)
+    }
+
+    async fn list_changes(&self, query: &ChangeQuery) -> Result<Vec<ChangeRecord>, StorageError> {
+        let count = i64::from(query.count);
+        let gun = query.gun.as_ref().map(Gun::as_str);
+        let rows = match (query.start, gun) {
+            (ChangeStart::After(id), None) => {
+                self.database.read(CHANGES_AFTER, &[id.into(), count.into()]).await?
+            }
+            (ChangeStart::After(id), Some(gun)) => {
+                self.database.read(CHANGES_AFTER_OF, &[id.into(), count.into(), gun.into()]).await?
+            }
+            (ChangeStart::Before(_) | ChangeStart::Newest, gun) => {
+                let before = if let ChangeStart::Before(id) = query.start { id } else { i64::MAX };
+                let mut rows = match gun {
+                    None => self.database.read(CHANGES_BEFORE, &[before.into(), count.into()]).await?,
+                    Some(gun) => {
+                        let values = [before.into(), count.into(), gun.into()];
+                        self.database.read(CHANGES_BEFORE_OF, &values).await?
+                    }
+                };
+                rows.reverse();
+                rows
+            }
+        };
+        rows.iter().map(change_record).collect()
+    }
+
+    async fn prune_files(&self, replaced_before: Timestamp) -> Result<u64, StorageError> {
+        let before = replaced_before.as_millisecond();
+        let mut pruned = 0;
+        loop {
+            // In portions, so that nobody who publishes waits for long.
+            let mut session = self.database.begin().await?;
+            let portion = session.execute(PRUNE, &[before.into(), PRUNE_PORTION.into()]).await?;
+            session.commit().await?;
+            pruned += portion;
+            if portion == 0 {
+                return Ok(pruned);
+            }
+        }
+    }
+}
+
+impl Storage for SqlStorage {
+    fn current<'a>(&'a self, gun: &'a Gun, role: &'a RoleName) -> Answer<'a, Option<StoredFile>> {
+        Box::pin(async { self.file(CURRENT, &[gun.as_str().into(), role.as_str().into()]).await })
+    }
+
+    fn by_hash<'a>(&'a self, gun: &'a Gun, sha256: &'a [u8; 32]) -> Answer<'a, Option<StoredFile>> {
+        Box::pin(async { self.file(BY_HASH, &[gun.as_str().into(), sha256.as_slice().into()]).await })
+    }
+
+    fn by_version<'a>(
+        &'a self,
+        gun: &'a Gun,
+        role: &'a RoleName,
+        version: Version,
+    ) -> Answer<'a, Option<StoredFile>> {
+        Box::pin(async move {
+            let version = version_number(version)?;
+            self.file(BY_VERSION, &[gun.as_str().into(), role.as_str().into(), version.into()]).await
+        })
+    }
+
+    fn heads<'a>(&'a self, gun: &'a Gun) -> Answer<'a, BTreeMap<RoleName, Head>> {
+        Box::pin(async {
+            let rows = self.database.read(HEADS, &[gun.as_str().into()]).await?;
+            let heads = rows.iter().map(|row| current_file(row).map(|(role, it)| (role, it.head)));
+            heads.collect()
+        })
+    }
+
+    fn publish<'a>(&'a self, gun: &'a Gun, change: &'a Change, now: Timestamp) -> Answer<'a, ()> {
+        Box::pin(self.publish_change(gun, change, now))
+    }
+
+    fn delete<'a>(&'a self, gun: &'a Gun, now: Timestamp) -> Answer<'a, bool> {
+        Box::pin(self.delete_repository(gun, now))
+    }
+
+    fn changes<'a>(&'a self, query: &'a ChangeQuery) -> Answer<'a, Vec<ChangeRecord>> {
+        Box::pin(self.list_changes(query))
+    }
+
+    fn signing_keys<'a>(&'a self, gun: &'a Gun, role: &'a RoleName) -> Answer<'a, Vec<PublicKey>> {
+        Box::pin(async {
+            let sql = "SELECT public_key FROM signing_keys WHERE gun = $1 AND role = $2 ORDER BY id DESC";
+            let rows = self.database.read(sql, &[gun.as_str().into(), role.as_str().into()]).await?;
+            let keys = rows.iter().map(|row| PublicKey::from_json(row.text(0)?.as_bytes()).map_err(corrupt));
+            keys.collect()
+        })
+    }
+
+    fn add_signing_key<'a>(
+        &'a self,
+        gun: &'a Gun,
+        role: &'a RoleName,
+        key: &'a PublicKey,
+        now: Timestamp,
+    ) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let sql = "INSERT INTO signing_keys (gun, role, key_id, public_key, created_at) \
+                       VALUES ($1, $2, $3, $4, $5) ON CONFLICT (gun, role, key_id) DO NOTHING";
+            let text = key.to_json().to_string();
+            let mut session = self.database.begin().await?;
+            let (gun, role, id) = (gun.as_str(), role.as_str(), key.id().as_str());
+            let values =
+                [gun.into(), role.into(), id.into(), text.as_str().into(), now.as_millisecond().into()];
+            session.execute(sql, &values).await?;
+            session.commit().await
+        })
+    }
+
+    fn expiring<'a>(&'a self, role: &'a RoleName, before: Timestamp, limit: u32) -> Answer<'a, Vec<Gun>> {
+        Box::pin(async move {
+            let values = [role.as_str().into(), before.as_millisecond().into(), i64::from(limit).into()];
+            let rows = self.database.read(EXPIRING, &values).await?;
+            rows.iter().map(|row| gun_of(row, 0)).collect()
+        })
+    }
+
+    fn prune(&self, replaced_before: Timestamp) -> Answer<'_, u64> {
+        Box::pin(self.prune_files(replaced_before))
+    }
+
+    fn health(&self) -> BoxFuture<'_, Result<(), StorageError>> {
+        Box::pin(async {
+            let version = migrations::version(&self.database).await?;
+            version.map(drop).ok_or_else(|| corrupt("it has no tables".to_owned()))
+        })
+    }
+}
+
+/// A role's newest file, as the transaction sees it.
+struct Current {
+    id: i64,
+    head: Head,
+}
+
+/// What must hold of a change whatever is stored. Returns its timestamp.
+fn check(change: &Change) -> Result<&NewFile, StorageError> {
+    let mut roles = BTreeSet::new();
+    if !change.files.iter().map(|it| &it.role).chain(&change.retired).all(|it| roles.insert(it)) {
+        return Err(StorageError::Unfit { reason: "it names a role twice" });
+    }
+    let timestamp = change.files.iter().find(|it| it.role == RoleName::TIMESTAMP);
+    timestamp.ok_or(StorageError::Unfit { reason: "it has no timestamp" })
+}
+
+/// Waits until nobody else changes the repository, and makes its row if there is none.
+async fn lock(session: &mut Session, gun: &Gun, now: i64) -> Result<i64, StorageError> {
+    let rows = session.fetch(LOCK, &[gun.as_str().into(), now.into()]).await?;
+    rows.first().ok_or_else(|| corrupt("a row that was written is not there".to_owned()))?.integer(0)
+}
+
+async fn current_files(
+    session: &mut Session,
+    repository: i64,
+) -> Result<BTreeMap<RoleName, Current>, StorageError> {
+    let rows = session.fetch(HEADS_OF, &[repository.into()]).await?;
+    rows.iter().map(current_file).collect()
+}
+
+async fn insert(
+    session: &mut Session,
+    repository: i64,
+    file: &NewFile,
+    now: i64,
+) -> Result<(), StorageError> {
+    let role = file.role.as_str();
+    let values = [
+        repository.into(),
+        role.into(),
+        version_number(file.version)?.into(),
+        file.sha256.as_slice().into(),
+        file.content.as_slice().into(),
+        file.expires.as_millisecond().into(),
+        now.into(),
+    ];
+    let rows = session.fetch(INSERT, &values).await?;
+    let id = rows.first().ok_or_else(|| corrupt("a file that was written is not there".to_owned()))?;
+    session.execute(SET_CURRENT, &[repository.into(), role.into(), id.integer(0)?.into()]).await?;
+    Ok(())
+}
+
+/// Reads role, version, hash, content and time.
+fn stored_file(row: &Row) -> Result<StoredFile, StorageError> {
+    let stored = Timestamp::from_second(row.integer(4)?.div_euclid(1000));
+    Ok(StoredFile {
+        role: role_of(row, 0)?,
+        version: version_of(row, 1)?,
+        sha256: hash_of(row.bytes(2)?)?,
+        content: row.bytes(3)?.into(),
+        stored: stored.map_err(|it| corrupt(it.to_string()))?,
+    })
+}
+
+/// Reads role, version, hash and number.
+fn current_file(row: &Row) -> Result<(RoleName, Current), StorageError> {
+    let head = Head { version: version_of(row, 1)?, sha256: hash_of(row.bytes(2)?)? };
+    Ok((role_of(row, 0)?, Current { id: row.integer(3)?, head }))
+}
+
+fn change_record(row: &Row) -> Result<ChangeRecord, StorageError> {
+    let at = Timestamp::from_millisecond(row.integer(4)?).map_err(|it| corrupt(it.to_string()))?;
+    let kind = match row.optional_bytes(3)? {
+        Some(hash) => ChangeKind::Update { version: version_of(row, 2)?, sha256: hash_of(hash)? },
+        None => ChangeKind::Deletion,
+    };
+    Ok(ChangeRecord { id: row.integer(0)?, at, gun: gun_of(row, 1)?, kind })
+}
+
+fn role_of(row: &Row, column: usize) -> Result<RoleName, StorageError> {
+    row.text(column)?.parse().map_err(|it: crate::tuf::TufError| corrupt(it.to_string()))
+}
+
+fn gun_of(row: &Row, column: usize) -> Result<Gun, StorageError> {
+    row.text(column)?.parse().map_err(|it: crate::image::GunError| corrupt(it.to_string()))
+}
+
+fn version_of(row: &Row, column: usize) -> Result<Version, StorageError> {
+    let number = row.integer(column)?;
+    let version = u64::try_from(number).ok().and_then(Version::new);
+    version.ok_or_else(|| corrupt(format!("a file has version {number}")))
+}
+
+fn hash_of(bytes: Vec<u8>) -> Result<[u8; 32], StorageError> {
+    let length = bytes.len();
+    bytes.try_into().map_err(|_| corrupt(format!("a hash has {length} bytes")))
+}
+
+fn version_number(version: Version) -> Result<i64, StorageError> {
+    i64::try_from(version.get()).map_err(|it| corrupt(it.to_string()))
+}
+
+fn corrupt(reason: String) -> StorageError {
+    StorageError::Corrupt { reason }
+}
+
+const CURRENT: &str = "SELECT f.role, f.version, f.sha256, f.content, f.stored_at FROM repositories r \
+    JOIN current_files c ON c.repository = r.id JOIN files f ON f.id = c.file WHERE r.gun = $1 AND c.role = $2";
+const BY_HASH: &str = "SELECT f.role, f.version, f.sha256, f.content, f.stored_at FROM repositories r \
+    JOIN files f ON f.repository = r.id WHERE r.gun = $1 AND f.sha256 = $2 ORDER BY f.id DESC LIMIT 1";
+/// A role that was given up and begun anew may have a version twice: the later one counts.
+const BY_VERSION: &str = "SELECT f.role, f.version, f.sha256, f.content, f.stored_at FROM repositories r \
+    JOIN files f ON f.repository = r.id WHERE r.gun = $1 AND f.role = $2 AND f.version = $3 \
+    ORDER BY f.id DESC LIMIT 1";
+const HEADS: &str = "SELECT c.role, f.version, f.sha256, f.id FROM repositories r \
+    JOIN current_files c ON c.repository = r.id JOIN files f ON f.id = c.file WHERE r.gun = $1";
+const HEADS_OF: &str = "SELECT c.role, f.version, f.sha256, f.id FROM current_files c \
+    JOIN files f ON f.id = c.file WHERE c.repository = $1";
+/// The update locks the row in PostgreSQL, the new one as well as one that is there.
+const LOCK: &str = "INSERT INTO repositories (gun, changed_at) VALUES ($1, $2) \
+    ON CONFLICT (gun) DO UPDATE SET changed_at = excluded.changed_at RETURNING id";
+const INSERT: &str = "INSERT INTO files (repository, role, version, sha256, content, expires_at, stored_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
+const SET_CURRENT: &str = "INSERT INTO current_files (repository, role, file) VALUES ($1, $2, $3) \
+    ON CONFLICT (repository, role) DO UPDATE SET file = excluded.file";
+const CHANGES_AFTER: &str = "SELECT id, gun, version, sha256, happened_at FROM changes \
+    WHERE id > $1 ORDER BY id LIMIT $2";
+const CHANGES_AFTER_OF: &str = "SELECT id, gun, version, sha256, happened_at FROM changes \
+    WHERE gun = $3 AND id > $1 ORDER BY id LIMIT $2";
+const CHANGES_BEFORE: &str = "SELECT id, gun, version, sha256, happened_at FROM changes \
+    WHERE id < $1 ORDER BY id DESC LIMIT $2";
+const CHANGES_BEFORE_OF: &str = "SELECT id, gun, version, sha256, happened_at FROM changes \
+    WHERE gun = $3 AND id < $1 ORDER BY id DESC LIMIT $2";
+const EXPIRING: &str = "SELECT r.gun FROM files f JOIN repositories r ON r.id = f.repository \
+    WHERE f.replaced_at IS NULL AND f.role = $1 AND f.expires_at < $2 ORDER BY f.expires_at LIMIT $3";
+const PRUNE: &str = "DELETE FROM files WHERE id IN (SELECT id FROM files \
+    WHERE replaced_at IS NOT NULL AND replaced_at < $1 AND role <> 'root' LIMIT $2)";
+/// Files that go in one transaction.
+const PRUNE_PORTION: i64 = 500;
+/// A number that nothing else in the database locks by.
+const CHANGES_LOCK: i64 = 0x7472_7573_7467_0002;

@@ -1,0 +1,279 @@
+//! The cases, each with repositories of its own.
+
+use super::*;
+
+pub(super) async fn all(storage: &SqlStorage) {
+    files_are_found_again(storage).await;
+    hashes_are_bound_to_their_repository(storage).await;
+    versions_only_grow(storage).await;
+    a_change_lands_on_the_state_it_was_made_for(storage).await;
+    unfit_changes_are_refused(storage).await;
+    a_retired_role_begins_anew(storage).await;
+    a_deleted_repository_is_gone(storage).await;
+    the_list_of_changes_is_in_order(storage).await;
+    signing_keys_are_kept(storage).await;
+    what_expires_is_found(storage).await;
+    pruning_keeps_roots_and_what_is_current(storage).await;
+    one_of_many_writers_wins(std::slice::from_ref(storage)).await;
+    storage.health().await.unwrap();
+}
+
+async fn files_are_found_again(storage: &SqlStorage) {
+    let name = gun("found/base");
+    assert_eq!(storage.heads(&name).await.unwrap(), BTreeMap::new());
+    assert_eq!(storage.current(&name, &RoleName::ROOT).await.unwrap(), None);
+    let large = NewFile::new(RoleName::TARGETS, version(2), days(1), vec![0xff; 3 << 20]);
+    let first = [file("root", 1, ""), large.clone(), file("snapshot", 1, ""), file("timestamp", 1, "")];
+    publish(storage, &name, &first).await.unwrap();
+    publish(storage, &name, &[file("targets/a", 1, ""), file("timestamp", 2, "")]).await.unwrap();
+    let heads = storage.heads(&name).await.unwrap();
+    let expected = [("root", 1), ("snapshot", 1), ("targets", 2), ("targets/a", 1), ("timestamp", 2)];
+    assert_eq!(versions(&heads), expected.map(|(role, number)| (role.to_owned(), number)));
+
+    let found = storage.current(&name, &RoleName::TARGETS).await.unwrap().unwrap();
+    assert_eq!((found.role, found.version, found.sha256), (large.role, large.version, large.sha256));
+    assert_eq!(found.content, large.content);
+    assert_eq!(found.stored, now());
+    for first in &first {
+        let by_hash = storage.by_hash(&name, &first.sha256).await.unwrap().unwrap();
+        assert_eq!(by_hash.content, first.content);
+        let by_version = storage.by_version(&name, &first.role, first.version).await.unwrap().unwrap();
+        assert_eq!(by_version, by_hash);
+    }
+    assert_eq!(storage.by_version(&name, &RoleName::TARGETS, version(1)).await.unwrap(), None);
+    assert_eq!(storage.by_version(&name, &RoleName::TARGETS, version(1 << 53)).await.unwrap(), None);
+    assert_eq!(storage.by_hash(&name, &[0; 32]).await.unwrap(), None);
+}
+
+async fn hashes_are_bound_to_their_repository(storage: &SqlStorage) {
+    let (one, other) = (gun("bound/one"), gun("bound/other"));
+    let secret = file("timestamp", 1, "secret");
+    publish(storage, &one, std::slice::from_ref(&secret)).await.unwrap();
+    publish(storage, &other, &[file("timestamp", 1, "")]).await.unwrap();
+    assert!(storage.by_hash(&one, &secret.sha256).await.unwrap().is_some());
+    assert_eq!(storage.by_hash(&other, &secret.sha256).await.unwrap(), None);
+}
+
+async fn versions_only_grow(storage: &SqlStorage) {
+    let name = gun("grow/base");
+    publish(storage, &name, &[file("targets", 5, ""), file("timestamp", 1, "")]).await.unwrap();
+    let before = storage.heads(&name).await.unwrap();
+    for number in [1, 4, 5] {
+        let files = [file("timestamp", 2, "new"), file("targets", number, "new")];
+        let error = publish(storage, &name, &files).await.unwrap_err();
+        assert!(
+            matches!(&error, StorageError::Version { role, stored } if *role == RoleName::TARGETS && stored.get() == 5),
+            "{error}"
+        );
+    }
+    // Nothing of it stays, the file that could have been stored neither.
+    assert_eq!(storage.heads(&name).await.unwrap(), before);
+    assert_eq!(storage.by_hash(&name, &file("timestamp", 2, "new").sha256).await.unwrap(), None);
+    publish(storage, &name, &[file("targets", 9, ""), file("timestamp", 2, "")]).await.unwrap();
+}
+
+async fn a_change_lands_on_the_state_it_was_made_for(storage: &SqlStorage) {
+    let name = gun("state/base");
+    let change = |expected, number| Change {
+        expected,
+        files: vec![file("timestamp", number, "")],
+        retired: Vec::new(),
+    };
+    let error = storage.publish(&name, &change(Some([7; 32]), 1), now()).await.unwrap_err();
+    assert!(matches!(error, StorageError::Moved), "{error}");
+    assert_eq!(storage.heads(&name).await.unwrap(), BTreeMap::new());
+    storage.publish(&name, &change(None, 1), now()).await.unwrap();
+    let first = state(storage, &name).await;
+    storage.publish(&name, &change(first, 2), now()).await.unwrap();
+    for expected in [None, first] {
+        let error = storage.publish(&name, &change(expected, 3), now()).await.unwrap_err();
+        assert!(matches!(error, StorageError::Moved), "{error}");
+    }
+}
+
+async fn unfit_changes_are_refused(storage: &SqlStorage) {
+    let name = gun("unfit/base");
+    let timestamp = file("timestamp", 1, "");
+    for (files, retired) in [
+        (vec![], vec![]),
+        (vec![file("root", 1, "")], vec![]),
+        (vec![timestamp.clone(), timestamp.clone()], vec![]),
+        (vec![timestamp.clone(), file("targets/a", 1, "")], vec![role("targets/a")]),
+    ] {
+        let change = Change { expected: None, files, retired };
+        let error = storage.publish(&name, &change, now()).await.unwrap_err();
+        assert!(matches!(error, StorageError::Unfit { .. }), "{error}");
+    }
+}
+
+async fn a_retired_role_begins_anew(storage: &SqlStorage) {
+    let name = gun("retired/base");
+    let (bob, old) = (role("targets/bob"), file("targets/bob", 7, "old"));
+    publish(storage, &name, &[old.clone(), file("timestamp", 1, "")]).await.unwrap();
+    let expected = state(storage, &name).await;
+    let change = Change { expected, files: vec![file("timestamp", 2, "")], retired: vec![bob.clone()] };
+    storage.publish(&name, &change, now()).await.unwrap();
+    assert_eq!(storage.current(&name, &bob).await.unwrap(), None);
+    // Who read the snapshot before still finds what it lists.
+    assert!(storage.by_hash(&name, &old.sha256).await.unwrap().is_some());
+    for number in [1, 7] {
+        let new = file("targets/bob", number, "new");
+        publish(storage, &name, &[new.clone(), file("timestamp", 2 + number, "")]).await.unwrap();
+        let by_version = storage.by_version(&name, &bob, version(number)).await.unwrap().unwrap();
+        assert_eq!(by_version.content, new.content);
+    }
+}
+
+async fn a_deleted_repository_is_gone(storage: &SqlStorage) {
+    let (name, other) = (gun("deleted/base"), gun("deleted/other"));
+    let files = [file("root", 1, ""), file("timestamp", 1, "")];
+    assert!(!storage.delete(&name, now()).await.unwrap());
+    publish(storage, &name, &files).await.unwrap();
+    publish(storage, &other, &files).await.unwrap();
+    assert!(storage.delete(&name, now()).await.unwrap());
+    assert!(!storage.delete(&name, now()).await.unwrap());
+    assert_eq!(storage.heads(&name).await.unwrap(), BTreeMap::new());
+    assert_eq!(storage.current(&name, &RoleName::ROOT).await.unwrap(), None);
+    for file in &files {
+        assert_eq!(storage.by_hash(&name, &file.sha256).await.unwrap(), None);
+        assert!(storage.by_hash(&other, &file.sha256).await.unwrap().is_some());
+    }
+    // It may come again, and what was made for its former life does not land on it.
+    publish(storage, &name, &files).await.unwrap();
+}
+
+async fn the_list_of_changes_is_in_order(storage: &SqlStorage) {
+    let (name, other) = (gun("changes/base"), gun("changes/other"));
+    for number in 1..=3 {
+        publish(storage, &name, &[file("timestamp", number, "")]).await.unwrap();
+        publish(storage, &other, &[file("timestamp", number, "")]).await.unwrap();
+    }
+    storage.delete(&name, now()).await.unwrap();
+    let list = async |gun: Option<&Gun>, start, count| {
+        storage.changes(&ChangeQuery { gun: gun.cloned(), start, count }).await.unwrap()
+    };
+    let mine = list(Some(&name), ChangeStart::After(0), 100).await;
+    let shown: Vec<_> = mine.iter().map(|it| (it.gun.clone(), it.at, it.kind)).collect();
+    let update = |number| ChangeKind::Update {
+        version: version(number),
+        sha256: file("timestamp", number, "").sha256,
+    };
+    let expected = [update(1), update(2), update(3), ChangeKind::Deletion];
+    assert_eq!(shown, expected.map(|kind| (name.clone(), now(), kind)));
+    assert!(mine.is_sorted_by(|one, next| one.id < next.id));
+
+    let ids = |list: Vec<ChangeRecord>| list.into_iter().map(|it| it.id).collect::<Vec<_>>();
+    let all: Vec<i64> = mine.iter().map(|it| it.id).collect();
+    assert_eq!(ids(list(Some(&name), ChangeStart::After(all[0]), 2).await), all[1..3]);
+    assert_eq!(ids(list(Some(&name), ChangeStart::Before(all[3]), 2).await), all[1..3]);
+    assert_eq!(ids(list(Some(&name), ChangeStart::Newest, 2).await), all[2..]);
+    assert_eq!(ids(list(Some(&name), ChangeStart::Newest, 0).await), Vec::<i64>::new());
+    assert_eq!(ids(list(Some(&name), ChangeStart::After(all[3]), 9).await), Vec::<i64>::new());
+    let newest = list(None, ChangeStart::Newest, 4).await;
+    let guns: Vec<_> = newest.iter().map(|it| &it.gun).collect();
+    assert_eq!(guns, [&other, &name, &other, &name]);
+    let all_after = list(None, ChangeStart::After(all[2]), 100).await;
+    assert_eq!(all_after.len(), 2);
+    assert_eq!(list(None, ChangeStart::Before(all[3]), 1).await, all_after[..1]);
+}
+
+async fn signing_keys_are_kept(storage: &SqlStorage) {
+    use crate::tuf::testing::TestKey;
+    let name = gun("keys/base");
+    let [one, two] = ["one", "two"].map(|it| TestKey::p256(it).public().clone());
+    for key in [&one, &two, &one] {
+        storage.add_signing_key(&name, &RoleName::TIMESTAMP, key, now()).await.unwrap();
+    }
+    publish(storage, &name, &[file("timestamp", 1, "")]).await.unwrap();
+    storage.delete(&name, now()).await.unwrap();
+    assert_eq!(storage.signing_keys(&name, &RoleName::TIMESTAMP).await.unwrap(), [two, one]);
+    assert_eq!(storage.signing_keys(&name, &RoleName::SNAPSHOT).await.unwrap(), []);
+    assert_eq!(storage.signing_keys(&gun("keys/other"), &RoleName::TIMESTAMP).await.unwrap(), []);
+}
+
+async fn what_expires_is_found(storage: &SqlStorage) {
+    // Its own role, as the other cases' timestamps expire, too.
+    let watched = role("targets/expiring");
+    for (name, day) in [("expiring/soon", 3), ("expiring/later", 9), ("expiring/now", 1)] {
+        let watched = NewFile::new(watched.clone(), version(1), days(day), b"x".to_vec());
+        publish(storage, &gun(name), &[watched, file("timestamp", 1, "")]).await.unwrap();
+    }
+    let expiring = async |day, limit| storage.expiring(&watched, days(day), limit).await.unwrap();
+    assert_eq!(expiring(9, 100).await, [gun("expiring/now"), gun("expiring/soon")]);
+    assert_eq!(expiring(9, 1).await, [gun("expiring/now")]);
+    let renewed = NewFile::new(watched.clone(), version(2), days(20), b"y".to_vec());
+    publish(storage, &gun("expiring/now"), &[renewed, file("timestamp", 2, "")]).await.unwrap();
+    assert_eq!(expiring(9, 100).await, [gun("expiring/soon")]);
+    storage.delete(&gun("expiring/soon"), now()).await.unwrap();
+    assert_eq!(expiring(9, 100).await, []);
+}
+
+async fn pruning_keeps_roots_and_what_is_current(storage: &SqlStorage) {
+    let name = gun("pruned/base");
+    for (day, number) in [(-20, 1), (-10, 2), (-1, 3)] {
+        let files = ["root", "targets", "timestamp"].map(|it| file(it, number, ""));
+        let expected = state(storage, &name).await;
+        let change = Change { expected, files: files.to_vec(), retired: Vec::new() };
+        storage.publish(&name, &change, days(day)).await.unwrap();
+    }
+    let found = async |role: &str, number| {
+        let role = role.parse().unwrap();
+        storage.by_version(&name, &role, version(number)).await.unwrap().is_some()
+    };
+    // Version 1 was replaced ten days ago, version 2 yesterday.
+    assert_eq!(storage.prune(days(-5)).await.unwrap(), 2);
+    for (number, kept) in [(1, false), (2, true), (3, true)] {
+        assert_eq!(found("timestamp", number).await, kept, "{number}");
+        assert_eq!(found("targets", number).await, kept, "{number}");
+        assert!(found("root", number).await, "{number}");
+    }
+    assert_eq!(storage.prune(days(-5)).await.unwrap(), 0);
+    storage.prune(days(100)).await.unwrap();
+    let heads = storage.heads(&name).await.unwrap();
+    assert_eq!(heads.len(), 3);
+    for (role, head) in heads {
+        assert!(storage.by_hash(&name, &head.sha256).await.unwrap().is_some(), "{role}");
+    }
+}
+
+/// Many write at a time what only one can have, until each had it once.
+pub(super) async fn one_of_many_writers_wins(storages: &[SqlStorage]) {
+    const WRITERS: u64 = 8;
+    let name = gun(&format!("race/{}", storages.len()));
+    publish(&storages[0], &name, &[file("timestamp", 1, "")]).await.unwrap();
+    let tasks: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let storage = storages[usize::try_from(writer).unwrap() % storages.len()].clone();
+            let name = name.clone();
+            tokio::spawn(async move {
+                loop {
+                    let heads = storage.heads(&name).await.unwrap();
+                    let head = heads[&RoleName::TIMESTAMP];
+                    let next = file("timestamp", head.version.get() + 1, &writer.to_string());
+                    let change =
+                        Change { expected: Some(head.sha256), files: vec![next], retired: Vec::new() };
+                    match storage.publish(&name, &change, now()).await {
+                        Ok(()) => return,
+                        Err(StorageError::Moved) => {}
+                        Err(other) => panic!("{other}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let heads = storages[0].heads(&name).await.unwrap();
+    assert_eq!(heads[&RoleName::TIMESTAMP].version.get(), 1 + WRITERS);
+    let query = ChangeQuery { gun: Some(name.clone()), start: ChangeStart::After(0), count: 100 };
+    let changes = storages[0].changes(&query).await.unwrap();
+    let numbers: Vec<u64> = changes
+        .iter()
+        .map(|it| match it.kind {
+            ChangeKind::Update { version, .. } => version.get(),
+            ChangeKind::Deletion => 0,
+        })
+        .collect();
+    assert_eq!(numbers, (1..=1 + WRITERS).collect::<Vec<_>>());
+}
