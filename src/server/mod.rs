@@ -1,9 +1,11 @@
 //! The trust server: Notary v1's API over repositories that it keeps, renews and never signs for.
 //!
-//! [`storage`] keeps files and knows nothing of what they say. It takes the time as a parameter, and does
-//! not speak HTTP: an [`ErrorAnswer`] is as near as anything here comes.
+//! [`storage`] keeps files and knows nothing of what they say; [`publication`] decides what may be
+//! published and writes what the server itself signs. Both take the time as a parameter, and neither
+//! speaks HTTP: an [`ErrorAnswer`] is as near as they come.
 
 mod answer;
+pub mod publication;
 pub mod storage;
 
 pub use answer::{ErrorAnswer, ErrorCode};
