@@ -80,10 +80,12 @@ async fn accept(
     sender: mpsc::Sender<Connection>,
     journal: &Journal,
 ) {
+    // Strangers take no places of those who proved who they are.
+    let strangers = Arc::new(Semaphore::new(HANDSHAKE_LIMIT));
     let places = Arc::new(Semaphore::new(CONNECTION_LIMIT));
     let mut handshakes = JoinSet::new();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok(stranger) = Arc::clone(&strangers).acquire_owned().await else { return };
         let (socket, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -96,8 +98,11 @@ async fn accept(
         };
         while handshakes.try_join_next().is_some() {}
         let (acceptor, sender, journal) = (acceptor.clone(), sender.clone(), Arc::clone(journal));
+        let places = Arc::clone(&places);
         handshakes.spawn(async move {
-            match shake_hands(acceptor, socket, address, place).await {
+            let connection = shake_hands(acceptor, socket, address, places).await;
+            drop(stranger);
+            match connection {
                 // An error means that the server has ended.
                 Ok(connection) => drop(sender.send(connection).await),
                 Err(reason) => journal(&Event::Connection { address, reason }),
@@ -110,7 +115,7 @@ async fn shake_hands(
     acceptor: TlsAcceptor,
     socket: TcpStream,
     address: SocketAddr,
-    place: OwnedSemaphorePermit,
+    places: Arc<Semaphore>,
 ) -> Result<Connection, String> {
     socket.set_nodelay(true).map_err(|it| it.to_string())?;
     let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket))
@@ -119,6 +124,7 @@ async fn shake_hands(
         .map_err(|it| it.to_string())?;
     let chain = stream.get_ref().1.peer_certificates();
     let certificate = chain.and_then(|it| it.first()).ok_or("it showed no certificate")?;
+    let place = places.try_acquire_owned().map_err(|_| "there are too many connections".to_owned())?;
     let peer = Peer::new(address, &Sha256::digest(certificate).into());
     Ok(Connection { stream, peer, _place: place })
 }
@@ -176,6 +182,8 @@ impl AsyncWrite for Connection {
 
 /// A trust server holds one connection, or a few.
 const CONNECTION_LIMIT: usize = 256;
+/// How many may be about to prove who they are; more wait to be accepted.
+const HANDSHAKE_LIMIT: usize = 256;
 /// How many requests one connection may have at once; more wait.
 const STREAM_LIMIT: usize = 64;
 /// A signature takes a millisecond; what waits this long waits for a database that is gone.
