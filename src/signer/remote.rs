@@ -134,19 +134,7 @@ impl KeyService for RemoteSigner {
             }
             let request = wire::ToBeSigned { key: Some(key_name(key)), message: message.to_vec() };
             let answer = self.signer.clone().sign(request).await;
-            let wire::Signature { kind, method, signature } =
-                answer.map_err(|it| failure(&it, Some(key)))?.into_inner();
-            let used = kind.and_then(|it| it.key).map(|it| it.digits).unwrap_or_default();
-            if used != key.as_str() {
-                return Err(another(key, &used));
-            }
-            let method = match method.map(|it| it.name).unwrap_or_default().as_str() {
-                "ecdsa" => SignatureMethod::Ecdsa,
-                "eddsa" => SignatureMethod::Eddsa,
-                "rsapss" => SignatureMethod::RsaPss,
-                other => return Err(misbehaved(format!("a signature of method {other:.40?}"))),
-            };
-            Ok(RawSignature { method, bytes: signature })
+            raw_signature(answer.map_err(|it| failure(&it, Some(key)))?.into_inner(), key)
         }
         .boxed()
     }
@@ -197,6 +185,22 @@ fn public_key(kind: Option<wire::KeyKind>, material: Vec<u8>) -> Result<PublicKe
     }
 }
 
+/// The signature in this answer, which must be one of this key.
+fn raw_signature(answer: wire::Signature, key: &KeyId) -> Result<RawSignature, KeyServiceError> {
+    let wire::Signature { kind, method, signature } = answer;
+    let used = kind.and_then(|it| it.key).map(|it| it.digits).unwrap_or_default();
+    if used != key.as_str() {
+        return Err(another(key, &used));
+    }
+    let method = match method.map(|it| it.name).unwrap_or_default().as_str() {
+        "ecdsa" => SignatureMethod::Ecdsa,
+        "eddsa" => SignatureMethod::Eddsa,
+        "rsapss" => SignatureMethod::RsaPss,
+        other => return Err(misbehaved(format!("a signature of method {other:.40?}"))),
+    };
+    Ok(RawSignature { method, bytes: signature })
+}
+
 /// What an error of the wire means; `key` is what was asked for.
 fn failure(status: &Status, key: Option<&KeyId>) -> KeyServiceError {
     let said: String = status.message().chars().take(SHOWN).collect();
@@ -237,3 +241,55 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_mins(1);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(digits: &str, algorithm: &str) -> wire::KeyKind {
+        wire::KeyKind {
+            key: Some(wire::KeyName { digits: digits.to_owned() }),
+            algorithm: Some(wire::Algorithm { name: algorithm.to_owned() }),
+        }
+    }
+
+    #[test]
+    fn a_signature_of_another_key_or_none_is_not_taken() {
+        let digits = "1".repeat(64);
+        let key: KeyId = digits.parse().unwrap();
+        let answer = |kind, method: Option<&str>| wire::Signature {
+            kind,
+            method: method.map(|it| wire::Algorithm { name: it.to_owned() }),
+            signature: vec![1],
+        };
+        let good = raw_signature(answer(Some(kind(&digits, "ecdsa")), Some("ecdsa")), &key).unwrap();
+        assert_eq!(good, RawSignature { method: SignatureMethod::Ecdsa, bytes: vec![1] });
+        for bad in [
+            answer(None, Some("ecdsa")),
+            answer(Some(kind(&"2".repeat(64), "ecdsa")), Some("ecdsa")),
+            answer(Some(kind(&digits, "ecdsa")), None),
+            answer(Some(kind(&digits, "ecdsa")), Some("rsapkcs1v15")),
+        ] {
+            let told = raw_signature(bad.clone(), &key);
+            assert!(matches!(told, Err(KeyServiceError::Misbehaved { .. })), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_id_is_not_taken() {
+        let material = vec![7; 32];
+        let key = PublicKey::new(KeyType::Ed25519, material.clone());
+        let id = key.canonical_id().as_str();
+        assert_eq!(public_key(Some(kind(id, "ed25519")), material.clone()).unwrap(), key);
+        for bad in [
+            None,
+            Some(kind("", "ed25519")),
+            Some(kind(id, "ecdsa")),
+            Some(kind(id, "")),
+            Some(kind(id, "ed448")),
+        ] {
+            let told = public_key(bad.clone(), material.clone());
+            assert!(matches!(told, Err(KeyServiceError::Misbehaved { .. })), "{bad:?}");
+        }
+    }
+}

@@ -17,7 +17,8 @@ use super::wire::{
     SIGNER_HEALTH, Signature, ToBeSigned, WIRE_LIMIT,
 };
 use crate::image::Gun;
-use crate::tuf::{self, KeyId, RoleName};
+use crate::tuf::author::SignatureMethod;
+use crate::tuf::{self, KeyId, KeyType, RoleName};
 
 /// The services of one signer.
 #[derive(Clone)]
@@ -113,12 +114,13 @@ impl Signer for Services {
         let peer = peer(&request);
         let ToBeSigned { key, message } = request.into_inner();
         let key = self.key_id(&peer, METHOD, key.as_ref())?;
-        // What kind of key it is is part of the answer; the signature alone does not say.
-        let info = self.keys.info(&key).await.map_err(|it| self.failed(&peer, METHOD, &it))?;
         let signature = self.keys.sign(&key, &message).await.map_err(|it| self.failed(&peer, METHOD, &it))?;
         (self.journal)(&Event::Signed { peer: &peer, key: &key, length: message.len() });
         Ok(Response::new(Signature {
-            kind: Some(kind(&info.public)),
+            kind: Some(KeyKind {
+                key: Some(KeyName { digits: key.to_string() }),
+                algorithm: Some(Algorithm { name: key_type(signature.method).to_string() }),
+            }),
             method: Some(Algorithm { name: signature.method.as_str().to_owned() }),
             signature: signature.bytes,
         }))
@@ -147,6 +149,15 @@ fn kind(key: &tuf::PublicKey) -> KeyKind {
     KeyKind {
         key: Some(KeyName { digits: key.canonical_id().to_string() }),
         algorithm: Some(Algorithm { name: key.key_type().to_string() }),
+    }
+}
+
+/// The type of the keys that sign so.
+fn key_type(method: SignatureMethod) -> KeyType {
+    match method {
+        SignatureMethod::Ecdsa => KeyType::Ecdsa,
+        SignatureMethod::Eddsa => KeyType::Ed25519,
+        SignatureMethod::RsaPss => KeyType::Rsa,
     }
 }
 
