@@ -172,6 +172,49 @@ async fn nobody_signs_without_a_certificate_of_the_authority() {
     assert_eq!(lines.matches("no connection from 127.0.0.1").count(), 2, "{lines}");
 }
 
+/// As in the configuration that Notary shows: the server's own certificate stands for an authority.
+#[tokio::test]
+async fn a_client_whose_certificate_is_listed_needs_no_authority() {
+    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
+    let client = authority.files(folder.path(), "client", &authority);
+    let other = authority.files(folder.path(), "other", &authority);
+    let signer = TlsFiles {
+        authorities: client.certificate.clone(),
+        ..authority.files(folder.path(), "signer", &authority)
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let tls = signer.server_config().unwrap();
+    let serving = serve(listener, tls, vault(), Arc::new(|_: &Event<'_>| {}), std::future::pending());
+    let serving = tokio::spawn(serving);
+    let connect = |files: &TlsFiles| RemoteSigner::new("127.0.0.1", port, files.client_config().unwrap());
+    connect(&client).unwrap().health().await.unwrap();
+    // Of the same authority, which is not listed.
+    assert!(connect(&other).unwrap().health().await.is_err());
+    serving.abort();
+}
+
+#[test]
+fn a_listed_certificate_counts_as_long_as_it_is_valid() {
+    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
+    let mut parameters = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    (parameters.not_before, parameters.not_after) =
+        (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 1, 1));
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = parameters.signed_by(&key, &authority.issuer).unwrap();
+    let files = authority.files(folder.path(), "signer", &authority);
+    std::fs::write(&files.authorities, certificate.pem()).unwrap();
+    let verifier = files.known_clients().unwrap();
+    let at = |date: &str| {
+        let second = date.parse::<jiff::Timestamp>().unwrap().as_second().try_into().unwrap();
+        let now = rustls::pki_types::UnixTime::since_unix_epoch(Duration::from_secs(second));
+        verifier.verify_client_cert(certificate.der(), &[], now)
+    };
+    at("2020-06-01T00:00:00Z").unwrap();
+    assert!(at("2019-12-31T23:59:59Z").is_err());
+    assert!(at("2021-01-01T00:00:01Z").is_err());
+}
+
 fn rustls_certificates(pem: &str) -> Vec<rustls::pki_types::CertificateDer<'static>> {
     use rustls::pki_types::pem::PemObject as _;
     rustls::pki_types::CertificateDer::pem_slice_iter(pem.as_bytes()).map(Result::unwrap).collect()
@@ -306,7 +349,6 @@ async fn what_a_signer_says_of_other_keys_is_not_taken() {
     let asked = PrivateKey::generate_p256().unwrap();
     let misbehaved = |error: KeyServiceError| matches!(error, KeyServiceError::Misbehaved { .. });
     assert!(misbehaved(client.info(asked.id()).await.unwrap_err()));
-    assert!(misbehaved(client.sign(asked.id(), b"m").await.unwrap_err()));
     // A P-256 key where Ed25519 was asked for.
     assert!(misbehaved(
         client.create(&gun(), &RoleName::TIMESTAMP, KeyAlgorithm::Ed25519).await.unwrap_err()

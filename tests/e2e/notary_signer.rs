@@ -22,7 +22,7 @@ use crate::support::skip;
 async fn a_real_notary_signer_keeps_our_keys() {
     let Some(program) = program("notary-signer") else { return };
     let folder = folder();
-    let (port, _signer) = start_signer(&program, "-config", folder.path());
+    let (port, _signer) = start_signer(&program, "-config", folder.path(), "./ca.crt");
     let signer = client(folder.path(), port);
     signer.health().await.expect("the signer is healthy");
     let gun: Gun = "127.0.0.1/acme/base".parse().expect("a GUN");
@@ -59,10 +59,11 @@ async fn a_real_notary_signer_keeps_our_keys() {
 #[test]
 fn a_real_notary_server_signs_with_our_keys() {
     let (Some(server), Some(notary)) = (program("notary-server"), program("notary")) else { return };
-    for algorithm in ["ecdsa", "ed25519"] {
+    // An authority, or the server's own certificate: Notary takes both in one place.
+    for (algorithm, clients) in [("ecdsa", "./ca.crt"), ("ed25519", "./peer.crt")] {
         let folder = folder();
         let ours = Path::new(env!("CARGO_BIN_EXE_trustgate-signer"));
-        let (signer_port, _signer) = start_signer(ours, "--config", folder.path());
+        let (signer_port, _signer) = start_signer(ours, "--config", folder.path(), clients);
         let (port, listener) = free_port();
         let configuration = json!({
             "server": {
@@ -172,14 +173,14 @@ async fn the_key_encryption_key_is_changed_while_the_signer_runs() {
 }
 
 /// Starts a signer with the configuration of a notary-signer that keeps its keys in memory.
-fn start_signer(program: &Path, flag: &str, folder: &Path) -> (u16, Running) {
+fn start_signer(program: &Path, flag: &str, folder: &Path, clients: &str) -> (u16, Running) {
     let (port, listener) = free_port();
     let configuration = json!({
         "server": {
             "grpc_addr": format!("127.0.0.1:{port}"),
             "tls_cert_file": "./peer.crt",
             "tls_key_file": "./peer.key",
-            "client_ca_file": "./ca.crt"
+            "client_ca_file": clients
         },
         "logging": {"level": "error"},
         "storage": {"backend": "memory"}
