@@ -113,9 +113,11 @@ impl Database {
 
     /// The PostgreSQL database at this address.
     pub(super) async fn postgres(url: &str) -> Result<Self, StorageError> {
-        let options = PgConnectOptions::from_str(url)
-            // The reason may quote the address, which may hold a password.
-            .map_err(|_| StorageError::Configuration {
+        // The library takes any scheme. Its reasons may quote the address, which may hold a password.
+        let known = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+        let options = PgConnectOptions::from_str(url).ok().filter(|_| known);
+        let options = options
+            .ok_or_else(|| StorageError::Configuration {
                 reason: "the address is not one of a PostgreSQL database".to_owned(),
             })?
             .application_name("trustgate-server")

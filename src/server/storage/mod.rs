@@ -6,6 +6,7 @@
 
 mod database;
 mod error;
+mod keys;
 mod migrations;
 mod sql;
 #[cfg(test)]

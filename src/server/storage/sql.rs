@@ -17,7 +17,7 @@ use crate::tuf::{PublicKey, RoleName, Version};
 /// Files in a SQLite file or a PostgreSQL database.
 #[derive(Clone, Debug)]
 pub struct SqlStorage {
-    database: Database,
+    pub(super) database: Database,
 }
 
 impl SqlStorage {
@@ -318,11 +318,11 @@ fn change_record(row: &Row) -> Result<ChangeRecord, StorageError> {
     Ok(ChangeRecord { id: row.integer(0)?, at, gun: gun_of(row, 1)?, kind })
 }
 
-fn role_of(row: &Row, column: usize) -> Result<RoleName, StorageError> {
+pub(super) fn role_of(row: &Row, column: usize) -> Result<RoleName, StorageError> {
     row.text(column)?.parse().map_err(|it: crate::tuf::TufError| corrupt(it.to_string()))
 }
 
-fn gun_of(row: &Row, column: usize) -> Result<Gun, StorageError> {
+pub(super) fn gun_of(row: &Row, column: usize) -> Result<Gun, StorageError> {
     row.text(column)?.parse().map_err(|it: crate::image::GunError| corrupt(it.to_string()))
 }
 
@@ -341,7 +341,7 @@ fn version_number(version: Version) -> Result<i64, StorageError> {
     i64::try_from(version.get()).map_err(|it| corrupt(it.to_string()))
 }
 
-fn corrupt(reason: String) -> StorageError {
+pub(super) fn corrupt(reason: String) -> StorageError {
     StorageError::Corrupt { reason }
 }
 

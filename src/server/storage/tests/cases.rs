@@ -15,7 +15,8 @@ pub(super) async fn all(storage: &SqlStorage) {
     what_expires_is_found(storage).await;
     pruning_keeps_roots_and_what_is_current(storage).await;
     one_of_many_writers_wins(std::slice::from_ref(storage)).await;
-    storage.health().await.unwrap();
+    sealed_keys_are_kept_as_in_memory(storage).await;
+    Storage::health(storage).await.unwrap();
 }
 
 async fn files_are_found_again(storage: &SqlStorage) {
@@ -233,6 +234,70 @@ async fn pruning_keeps_roots_and_what_is_current(storage: &SqlStorage) {
     assert_eq!(heads.len(), 3);
     for (role, head) in heads {
         assert!(storage.by_hash(&name, &head.sha256).await.unwrap().is_some(), "{role}");
+    }
+}
+
+/// Sealed keys in tables answer as those in memory do, which is what the signer is tested with.
+async fn sealed_keys_are_kept_as_in_memory(storage: &SqlStorage) {
+    use crate::signer::{Alias, KeyRow, KeyRows, MemoryRows, RowsError, SealedKey};
+    use crate::tuf::KeyType;
+    use crate::tuf::testing::TestKey;
+
+    let memory = MemoryRows::new();
+    let tables: [&dyn KeyRows; 2] = [storage, &memory];
+    let sealed = |alias: &str, mark: u8| SealedKey { alias: alias.parse().unwrap(), bytes: vec![mark; 90] };
+    let row = |name: &str, day, alias: &str| KeyRow {
+        public: TestKey::ed25519(name).public().clone(),
+        gun: gun("sealed/base"),
+        role: RoleName::TIMESTAMP,
+        sealed: sealed(alias, 1),
+        created: days(day),
+        last_used: None,
+    };
+    let rows = [row("later", 2, "new"), row("first", 1, "old"), row("used", 0, "old")];
+    let used = KeyRow { last_used: Some(days(3)), ..rows[2].clone() };
+    let id = |row: &KeyRow| row.public.id().clone();
+    for table in tables {
+        for row in [&rows[0], &rows[1], &used] {
+            table.insert(row.clone()).await.unwrap();
+            let again = table.insert(row.clone()).await;
+            assert_eq!(again, Err(RowsError::Exists { key: id(row) }));
+            assert_eq!(table.find(&id(row)).await.unwrap().as_ref(), Some(row));
+        }
+        let unused = async |gun: &Gun, role: &RoleName, key_type: &KeyType| {
+            table.find_unused(gun, role, key_type).await.unwrap().map(|it| id(&it))
+        };
+        let here = gun("sealed/base");
+        assert_eq!(unused(&here, &RoleName::TIMESTAMP, &KeyType::Ed25519).await, Some(id(&rows[1])));
+        assert_eq!(unused(&here, &RoleName::SNAPSHOT, &KeyType::Ed25519).await, None);
+        assert_eq!(unused(&here, &RoleName::TIMESTAMP, &KeyType::Ecdsa).await, None);
+        assert_eq!(unused(&gun("sealed/other"), &RoleName::TIMESTAMP, &KeyType::Ed25519).await, None);
+        table.mark_used(&id(&rows[1]), days(4)).await.unwrap();
+        assert_eq!(unused(&here, &RoleName::TIMESTAMP, &KeyType::Ed25519).await, Some(id(&rows[0])));
+        assert_eq!(table.find(&id(&rows[1])).await.unwrap().unwrap().last_used, Some(days(4)));
+
+        let aliases: Vec<String> =
+            table.aliases().await.unwrap().iter().map(|it: &Alias| it.as_str().to_owned()).collect();
+        assert_eq!(aliases, ["new", "old"]);
+        let old: Alias = "old".parse().unwrap();
+        let page = table.sealed_under(&old, None, 1).await.unwrap();
+        let rest = table.sealed_under(&old, Some(&id(&page[0])), 9).await.unwrap();
+        let mut expected = [id(&rows[1]), id(&used)];
+        expected.sort();
+        assert_eq!([id(&page[0]), id(&rest[0])], expected);
+        assert_eq!(rest.len(), 1);
+
+        let key = id(&rows[0]);
+        assert!(!table.reseal(&key, &sealed("new", 2), sealed("newer", 3)).await.unwrap());
+        assert!(!table.reseal(&key, &sealed("old", 1), sealed("newer", 3)).await.unwrap());
+        assert!(table.reseal(&key, &sealed("new", 1), sealed("newer", 3)).await.unwrap());
+        assert_eq!(table.find(&key).await.unwrap().unwrap().sealed, sealed("newer", 3));
+        assert!(table.delete(&key, days(5)).await.unwrap());
+        assert!(!table.delete(&key, days(5)).await.unwrap());
+        assert_eq!(table.find(&key).await.unwrap(), None);
+        assert!(table.insert(rows[0].clone()).await.is_err());
+        assert_eq!(table.sealed_under(&"newer".parse().unwrap(), None, 9).await.unwrap().len(), 1);
+        table.health().await.unwrap();
     }
 }
 
