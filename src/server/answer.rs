@@ -107,7 +107,9 @@ impl ErrorAnswer {
             if body.len() < BODY_LIMIT || longest < SHORTEST_TEXT {
                 return body;
             }
-            detail.iter_mut().for_each(|it| shorten(it, longest));
+            if let Some(it) = &mut detail {
+                shorten(it, longest);
+            }
             longest /= 2;
         }
     }
@@ -137,7 +139,9 @@ fn shorten(value: &mut Value, longest: usize) {
         }
         Value::Array(items) => {
             items.truncate(ITEM_LIMIT);
-            items.iter_mut().for_each(|it| shorten(it, longest));
+            for it in items {
+                shorten(it, longest);
+            }
         }
         Value::Object(members) => members.values_mut().for_each(|it| shorten(it, longest)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}

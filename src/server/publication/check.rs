@@ -46,7 +46,7 @@ impl Candidate {
         let root = self.chain.root();
         let ours = |error: crate::tuf::TufError| PublicationError::Work { reason: error.to_string() };
         let timestamp = verify_timestamp(root, self.timestamp.clone(), None, AnyTime).map_err(ours)?;
-        let refused = |error| PublicationError::refused(&RoleName::SNAPSHOT, error);
+        let refused = |error| PublicationError::refused(&RoleName::SNAPSHOT, &error);
         let snapshot =
             verify_snapshot(root, &timestamp, self.snapshot.clone(), None, AnyTime).map_err(refused)?;
         if self.upload.file(&RoleName::SNAPSHOT).is_some() {
@@ -80,7 +80,7 @@ impl Candidate {
         // A file stands behind that of the role above it, as names are sorted.
         let all: BTreeMap<&RoleName, &Vec<u8>> = self.stored.iter().chain(new).collect();
         for (role, content) in all {
-            let refused = |error| PublicationError::refused(role, error);
+            let refused = |error| PublicationError::refused(role, &error);
             let targets = match role.parent() {
                 None => verify_targets(root, snapshot, content.clone(), None, AnyTime),
                 Some(parent) => {
@@ -129,7 +129,7 @@ impl Candidate {
 }
 
 fn refused_for(role: &RoleName, reason: &str) -> PublicationError {
-    PublicationError::refused(role, reason)
+    PublicationError::refused(role, &reason)
 }
 
 fn new_file<T, W>(file: &Trusted<T, W>) -> NewFile {

@@ -27,14 +27,14 @@ impl Claims {
     pub(super) fn read(role: &RoleName, file: &[u8]) -> Result<Self, PublicationError> {
         let envelope: Envelope = serde_json::from_slice(file).map_err(|it| {
             if it.is_data() {
-                PublicationError::refused(role, it)
+                PublicationError::refused(role, &it)
             } else {
                 PublicationError::MalformedJson { role: role.clone() }
             }
         })?;
         let Signed { version: number, delegations } = envelope.signed;
         let version = Version::new(number)
-            .ok_or_else(|| PublicationError::refused(role, format!("its version is {number}")))?;
+            .ok_or_else(|| PublicationError::refused(role, &format!("its version is {number}")))?;
         let roles = delegations.and_then(|it| it.roles).unwrap_or_default();
         // A name that no role can have is an error later, where the file is verified.
         let delegations = roles.into_iter().filter_map(|it| it.name.parse().ok()).collect();

@@ -88,7 +88,7 @@ pub enum PublicationError {
 
 impl PublicationError {
     /// A role's file is not acceptable.
-    pub(super) fn refused(role: &RoleName, reason: impl ToString) -> Self {
+    pub(super) fn refused(role: &RoleName, reason: &impl ToString) -> Self {
         let reason = reason.to_string();
         match role.as_str() {
             "root" => Self::Root { reason },
@@ -170,7 +170,7 @@ mod tests {
                 r#"{"Error":{"Missing":"snapshot","Msg":"because"},"Name":"ErrBadHierarchy"}"#,
             ),
             (
-                PublicationError::refused(&RoleName::RELEASES, "because"),
+                PublicationError::refused(&RoleName::RELEASES, &"because"),
                 400,
                 "INVALID_UPDATE",
                 r#"{"Error":{"Msg":"because"},"Name":"ErrBadTargets"}"#,

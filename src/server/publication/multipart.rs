@@ -109,13 +109,11 @@ fn parameter(value: &str, wanted: &str) -> Result<Option<String>, String> {
     let mut rest = value.split_once(';').map(|(_, rest)| rest);
     while let Some(text) = rest {
         let Some((name, value)) = text.split_once('=') else { break };
-        let (text, behind) = match value.trim_start().strip_prefix('"') {
-            Some(quoted) => unquoted(quoted)?,
-            None => {
-                let end = value.find(';').unwrap_or(value.len());
-                let (plain, behind) = value.split_at(end);
-                (plain.trim().to_owned(), behind)
-            }
+        let (text, behind) = if let Some(quoted) = value.trim_start().strip_prefix('"') {
+            unquoted(quoted)?
+        } else {
+            let (plain, behind) = value.split_at(value.find(';').unwrap_or(value.len()));
+            (plain.trim().to_owned(), behind)
         };
         if name.trim().eq_ignore_ascii_case(wanted) && found.replace(text).is_some() {
             return Err(format!("a header has two parameters `{wanted}`"));

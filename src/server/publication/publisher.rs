@@ -261,7 +261,7 @@ fn next_root(
     now: Timestamp,
 ) -> Result<RootChain, PublicationError> {
     let role = RoleName::ROOT;
-    let refused = |error| PublicationError::refused(&role, error);
+    let refused = |error| PublicationError::refused(&role, &error);
     let pins = RootPins::TrustOnFirstUse;
     let (file, current) = match (upload.file(&role), state.verified()) {
         (None, Some(verified)) => return Ok(verified.chain.clone()),
@@ -303,7 +303,7 @@ fn check_versions(state: &State, upload: &Upload) -> Result<(), PublicationError
             let reason = format!(
                 "version {new} is more than {VERSION_JUMP_LIMIT} versions after the current one, {stored}"
             );
-            return Err(PublicationError::refused(role, reason));
+            return Err(PublicationError::refused(role, &reason));
         }
     }
     Ok(())

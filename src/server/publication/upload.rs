@@ -46,7 +46,7 @@ impl Upload {
                 _ => TARGETS_LIMIT,
             };
             if content.len() > limit {
-                return Err(PublicationError::refused(&role, format!("it is longer than {limit} bytes")));
+                return Err(PublicationError::refused(&role, &format!("it is longer than {limit} bytes")));
             }
             let claims = Claims::read(&role, &content)?;
             // The server writes its own; clients that send one mean nothing by it.
@@ -81,12 +81,10 @@ mod tests {
     use super::*;
 
     fn upload(parts: &[(&str, &str)]) -> Result<Upload, PublicationError> {
-        let mut body = String::new();
-        for (name, content) in parts {
-            body.push_str(&format!(
-                "--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"{name}\"\r\n\r\n{content}\r\n"
-            ));
-        }
+        let part = |(name, content): &(&str, &str)| {
+            format!("--b\r\nContent-Disposition: form-data; filename=\"{name}\"\r\n\r\n{content}\r\n")
+        };
+        let body: String = parts.iter().map(part).collect();
         Upload::from_multipart("multipart/form-data; boundary=b", format!("{body}--b--\r\n").as_bytes())
     }
 

@@ -59,7 +59,7 @@ impl Postgres {
 
     /// A connection, once it listens.
     async fn storage(&self) -> SqlStorage {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let socket = self.folder.path().join(".s.PGSQL.5432");
         loop {
             let error = if socket.exists() {
