@@ -4,8 +4,11 @@
 //! published and writes what the server itself signs. Both take the time as a parameter, and neither
 //! speaks HTTP: an [`ErrorAnswer`] is as near as they come.
 
+pub mod access;
 mod answer;
+pub mod freshness;
 pub mod publication;
+pub mod settings;
 pub mod storage;
 
 pub use answer::{ErrorAnswer, ErrorCode};

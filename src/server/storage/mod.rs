@@ -116,6 +116,8 @@ pub struct StoredFile {
     pub content: Bytes,
     /// When it was stored, to the second.
     pub stored: Timestamp,
+    /// When it expires.
+    pub expires: Timestamp,
 }
 
 /// Which file is a role's newest.

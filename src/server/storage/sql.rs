@@ -291,7 +291,7 @@ async fn insert(
     Ok(())
 }
 
-/// Reads role, version, hash, content and time.
+/// Reads role, version, hash, content and both times.
 fn stored_file(row: &Row) -> Result<StoredFile, StorageError> {
     let stored = Timestamp::from_second(row.integer(4)?.div_euclid(1000));
     Ok(StoredFile {
@@ -300,6 +300,7 @@ fn stored_file(row: &Row) -> Result<StoredFile, StorageError> {
         sha256: hash_of(row.bytes(2)?)?,
         content: row.bytes(3)?.into(),
         stored: stored.map_err(|it| corrupt(it.to_string()))?,
+        expires: Timestamp::from_millisecond(row.integer(5)?).map_err(|it| corrupt(it.to_string()))?,
     })
 }
 
@@ -345,12 +346,12 @@ pub(super) fn corrupt(reason: String) -> StorageError {
     StorageError::Corrupt { reason }
 }
 
-const CURRENT: &str = "SELECT f.role, f.version, f.sha256, f.content, f.stored_at FROM repositories r \
+const CURRENT: &str = "SELECT f.role, f.version, f.sha256, f.content, f.stored_at, f.expires_at FROM repositories r \
     JOIN current_files c ON c.repository = r.id JOIN files f ON f.id = c.file WHERE r.gun = $1 AND c.role = $2";
-const BY_HASH: &str = "SELECT f.role, f.version, f.sha256, f.content, f.stored_at FROM repositories r \
+const BY_HASH: &str = "SELECT f.role, f.version, f.sha256, f.content, f.stored_at, f.expires_at FROM repositories r \
     JOIN files f ON f.repository = r.id WHERE r.gun = $1 AND f.sha256 = $2 ORDER BY f.id DESC LIMIT 1";
 /// A role that was given up and begun anew may have a version twice: the later one counts.
-const BY_VERSION: &str = "SELECT f.role, f.version, f.sha256, f.content, f.stored_at FROM repositories r \
+const BY_VERSION: &str = "SELECT f.role, f.version, f.sha256, f.content, f.stored_at, f.expires_at FROM repositories r \
     JOIN files f ON f.repository = r.id WHERE r.gun = $1 AND f.role = $2 AND f.version = $3 \
     ORDER BY f.id DESC LIMIT 1";
 const HEADS: &str = "SELECT c.role, f.version, f.sha256, f.id FROM repositories r \
