@@ -1,6 +1,6 @@
 //! SQLite and PostgreSQL as one: the same SQL, the same values, one transaction at a time.
 //!
-//! Both bind `$1`. What differs is how a transaction starts, where reads go, and two words of the schema.
+//! Both bind `$1`. What differs is how a transaction starts, where reads go, and a few words.
 
 use std::path::Path;
 use std::str::FromStr as _;
@@ -150,6 +150,14 @@ impl Database {
         .map_err(|it| self.error(&it))
     }
 
+    /// The statement for this database, where the two have no words in common.
+    pub(super) fn either(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => sqlite,
+            Self::Postgres(_) => postgres,
+        }
+    }
+
     /// Starts a transaction that writes; nothing of it stays unless it is committed.
     pub(super) async fn begin(&self) -> Result<Session, StorageError> {
         match self {
@@ -258,11 +266,11 @@ impl Session {
 
     /// SQL of ours in the words of this database.
     pub(super) fn dialect(&self, sql: &str) -> String {
-        let (identity, bytes) = match self {
-            Self::Sqlite(_) => ("INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB"),
-            Self::Postgres(_) => ("BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "BYTEA"),
+        let (identity, bytes, bytewise) = match self {
+            Self::Sqlite(_) => ("INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB", "BINARY"),
+            Self::Postgres(_) => ("BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "BYTEA", "\"C\""),
         };
-        sql.replace("{identity}", identity).replace("{bytes}", bytes)
+        sql.replace("{identity}", identity).replace("{bytes}", bytes).replace("{bytewise}", bytewise)
     }
 
     /// Makes it last.

@@ -48,8 +48,10 @@ pub(super) async fn version(database: &Database) -> Result<Option<i64>, StorageE
     rows.first().map(|row: &Row| row.integer(0)).transpose()
 }
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, compatible_from: 1, sql: include_str!("migrations/1.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, compatible_from: 1, sql: include_str!("migrations/1.sql") },
+    Migration { version: 2, compatible_from: 1, sql: include_str!("migrations/2.sql") },
+];
 
 const SCHEMA_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT PRIMARY KEY, compatible_from BIGINT NOT NULL)";
 /// A number that nothing else in the database locks by.

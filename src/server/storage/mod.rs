@@ -72,6 +72,13 @@ pub trait Storage: Send + Sync {
     /// Repositories whose newest file of this role expires before a time, soonest first.
     fn expiring<'a>(&'a self, role: &'a RoleName, before: Timestamp, limit: u32) -> Answer<'a, Vec<Gun>>;
 
+    /// Repositories in the order of their names' bytes.
+    fn repositories<'a>(&'a self, query: &'a RepositoryQuery) -> Answer<'a, Vec<Gun>>;
+
+    /// What is known of the newest files of all the repository's roles without reading them; all of one
+    /// moment, in the order of the roles' names. Nothing, where there is no such repository.
+    fn standing<'a>(&'a self, gun: &'a Gun) -> Answer<'a, Vec<Standing>>;
+
     /// Forgets files that were replaced before a time. Roots are kept, all of them: a client that was
     /// away needs each to follow the chain. Returns how many were forgotten.
     fn prune(&self, replaced_before: Timestamp) -> Answer<'_, u64>;
@@ -127,6 +134,32 @@ pub struct Head {
     pub version: Version,
     /// Its SHA-256.
     pub sha256: [u8; 32],
+}
+
+/// How a role's newest file stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Its role.
+    pub role: RoleName,
+    /// Its version.
+    pub version: Version,
+    /// How many bytes it has.
+    pub size: u64,
+    /// When it expires.
+    pub expires: Timestamp,
+    /// When it was stored, to the second.
+    pub stored: Timestamp,
+}
+
+/// Which repositories are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepositoryQuery {
+    /// Those after this one; it need not exist.
+    pub after: Option<Gun>,
+    /// Those whose name has this somewhere, whatever its case.
+    pub search: Option<String>,
+    /// How many at most.
+    pub limit: u32,
 }
 
 /// What a publish changes, and on top of what.

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use super::database::{Database, Row, Session, Value};
 use super::{
-    Answer, Change, ChangeKind, ChangeQuery, ChangeRecord, ChangeStart, Head, NewFile, Storage, StorageError,
-    StoredFile, migrations,
+    Answer, Change, ChangeKind, ChangeQuery, ChangeRecord, ChangeStart, Head, NewFile, RepositoryQuery,
+    Standing, Storage, StorageError, StoredFile, migrations,
 };
 use crate::image::Gun;
 use crate::tuf::{PublicKey, RoleName, Version};
@@ -227,6 +227,25 @@ impl Storage for SqlStorage {
         })
     }
 
+    fn repositories<'a>(&'a self, query: &'a RepositoryQuery) -> Answer<'a, Vec<Gun>> {
+        Box::pin(async {
+            let after = query.after.as_ref().map_or("", Gun::as_str);
+            let pattern = pattern(query.search.as_deref().unwrap_or_default());
+            let values = [after.into(), pattern.as_str().into(), i64::from(query.limit).into()];
+            let sql = self.database.either(REPOSITORIES_IN_SQLITE, REPOSITORIES_IN_POSTGRES);
+            self.database.read(sql, &values).await?.iter().map(|row| gun_of(row, 0)).collect()
+        })
+    }
+
+    fn standing<'a>(&'a self, gun: &'a Gun) -> Answer<'a, Vec<Standing>> {
+        Box::pin(async {
+            let rows = self.database.read(STANDING, &[gun.as_str().into()]).await?;
+            let mut roles = rows.iter().map(standing).collect::<Result<Vec<_>, _>>()?;
+            roles.sort_by(|one, other| one.role.cmp(&other.role));
+            Ok(roles)
+        })
+    }
+
     fn prune(&self, replaced_before: Timestamp) -> Answer<'_, u64> {
         Box::pin(self.prune_files(replaced_before))
     }
@@ -310,6 +329,33 @@ fn current_file(row: &Row) -> Result<(RoleName, Current), StorageError> {
     Ok((role_of(row, 0)?, Current { id: row.integer(3)?, head }))
 }
 
+/// Reads role, version, size and the two times.
+fn standing(row: &Row) -> Result<Standing, StorageError> {
+    let moment = |column| {
+        Timestamp::from_second(row.integer(column)?.div_euclid(1000)).map_err(|it| corrupt(it.to_string()))
+    };
+    Ok(Standing {
+        role: role_of(row, 0)?,
+        version: version_of(row, 1)?,
+        size: u64::try_from(row.integer(2)?).map_err(|it| corrupt(it.to_string()))?,
+        expires: moment(3)?,
+        stored: moment(4)?,
+    })
+}
+
+/// What `LIKE` compares with to find this text anywhere, in lower case.
+fn pattern(search: &str) -> String {
+    let mut pattern = String::from("%");
+    for character in search.chars() {
+        if matches!(character, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(character.to_ascii_lowercase());
+    }
+    pattern.push('%');
+    pattern
+}
+
 fn change_record(row: &Row) -> Result<ChangeRecord, StorageError> {
     let at = Timestamp::from_millisecond(row.integer(4)?).map_err(|it| corrupt(it.to_string()))?;
     let kind = match row.optional_bytes(3)? {
@@ -375,6 +421,13 @@ const CHANGES_BEFORE_OF: &str = "SELECT id, gun, version, sha256, happened_at FR
     WHERE gun = $3 AND id < $1 ORDER BY id DESC LIMIT $2";
 const EXPIRING: &str = "SELECT r.gun FROM files f JOIN repositories r ON r.id = f.repository \
     WHERE f.replaced_at IS NULL AND f.role = $1 AND f.expires_at < $2 ORDER BY f.expires_at LIMIT $3";
+const REPOSITORIES_IN_SQLITE: &str = "SELECT gun FROM repositories \
+    WHERE gun > $1 AND lower(gun) LIKE $2 ESCAPE '!' ORDER BY gun LIMIT $3";
+const REPOSITORIES_IN_POSTGRES: &str = "SELECT gun FROM repositories \
+    WHERE gun COLLATE \"C\" > $1 AND lower(gun COLLATE \"C\") LIKE $2 ESCAPE '!' ORDER BY gun COLLATE \"C\" LIMIT $3";
+const STANDING: &str = "SELECT c.role, f.version, CAST(octet_length(f.content) AS BIGINT), f.expires_at, \
+    f.stored_at FROM repositories r JOIN current_files c ON c.repository = r.id \
+    JOIN files f ON f.id = c.file WHERE r.gun = $1";
 const PRUNE: &str = "DELETE FROM files WHERE id IN (SELECT id FROM files \
     WHERE replaced_at IS NOT NULL AND replaced_at < $1 AND role <> 'root' LIMIT $2)";
 /// Files that go in one transaction.

@@ -13,6 +13,8 @@ pub(super) async fn all(storage: &SqlStorage) {
     the_list_of_changes_is_in_order(storage).await;
     signing_keys_are_kept(storage).await;
     what_expires_is_found(storage).await;
+    repositories_are_listed_page_by_page(storage).await;
+    a_repositorys_standing_is_that_of_its_newest_files(storage).await;
     pruning_keeps_roots_and_what_is_current(storage).await;
     one_of_many_writers_wins(std::slice::from_ref(storage)).await;
     sealed_keys_are_kept_as_in_memory(storage).await;
@@ -207,6 +209,56 @@ async fn what_expires_is_found(storage: &SqlStorage) {
     assert_eq!(expiring(9, 100).await, [gun("expiring/soon")]);
     storage.delete(&gun("expiring/soon"), now()).await.unwrap();
     assert_eq!(expiring(9, 100).await, []);
+}
+
+async fn repositories_are_listed_page_by_page(storage: &SqlStorage) {
+    // A database that sorts by a language would have `B` beside `b`, and pass over `-` and `_`.
+    let names = ["listed/A", "listed/B-a", "listed/Ba", "listed/a", "listed/a-b", "listed/a_b", "listed/ab"];
+    for name in names.iter().rev() {
+        publish(storage, &gun(name), &[file("timestamp", 1, "")]).await.unwrap();
+    }
+    let list = async |after: Option<&str>, search: &str, limit| {
+        let query = RepositoryQuery { after: after.map(gun), search: Some(search.to_owned()), limit };
+        let found = storage.repositories(&query).await.unwrap();
+        found.iter().map(|it| it.as_str().replace("docker.io/", "")).collect::<Vec<_>>()
+    };
+    assert_eq!(list(None, "listed/", 100).await, names);
+    assert_eq!(list(None, "listed/", 3).await, names[..3]);
+    assert_eq!(list(Some(names[2]), "listed/", 3).await, names[3..6]);
+    assert_eq!(list(Some(names[6]), "listed/", 3).await, Vec::<String>::new());
+    // What comes after need not be there.
+    assert_eq!(list(Some("listed/Az"), "listed/", 1).await, names[1..2]);
+    assert_eq!(list(None, "listed/", 0).await, Vec::<String>::new());
+    assert_eq!(
+        list(None, "LISTED/a", 9).await,
+        ["listed/A", "listed/a", "listed/a-b", "listed/a_b", "listed/ab"]
+    );
+    assert_eq!(list(None, "listed/a_b", 9).await, ["listed/a_b"]);
+    for none in ["listed%a", "listed/__", "listed/!a", "listed\\", "';--", "\u{1F600}", &"x".repeat(10_000)] {
+        assert_eq!(list(None, none, 9).await, Vec::<String>::new(), "{none}");
+    }
+    let all = RepositoryQuery { after: Some(gun("listed")), search: None, limit: 1 };
+    assert_eq!(storage.repositories(&all).await.unwrap(), [gun(names[0])]);
+    storage.delete(&gun(names[0]), now()).await.unwrap();
+    assert_eq!(storage.repositories(&all).await.unwrap(), [gun(names[1])]);
+}
+
+async fn a_repositorys_standing_is_that_of_its_newest_files(storage: &SqlStorage) {
+    let name = gun("standing/base");
+    assert_eq!(storage.standing(&name).await.unwrap(), []);
+    publish(storage, &name, &[file("targets", 1, ""), file("timestamp", 1, "")]).await.unwrap();
+    let timestamp = NewFile::new(RoleName::TIMESTAMP, version(2), days(3), vec![0xff; 3 << 20]);
+    publish(storage, &name, &[timestamp]).await.unwrap();
+    let standing = |role, number, size, expires| Standing {
+        role,
+        version: version(number),
+        size,
+        expires,
+        stored: now(),
+    };
+    let targets = standing(RoleName::TARGETS, 1, 10, days(14));
+    let timestamp = standing(RoleName::TIMESTAMP, 2, 3 << 20, days(3));
+    assert_eq!(storage.standing(&name).await.unwrap(), [targets, timestamp]);
 }
 
 async fn pruning_keeps_roots_and_what_is_current(storage: &SqlStorage) {
