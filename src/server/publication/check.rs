@@ -32,12 +32,13 @@ pub(super) struct Candidate {
 }
 
 /// What was verified.
-#[derive(Debug)]
 pub(super) struct Checked {
     /// The new files.
     pub(super) files: Vec<NewFile>,
     /// The roles that the snapshot lists.
     pub(super) listed: BTreeSet<RoleName>,
+    /// What the next publish goes on from.
+    pub(super) verified: Verified,
 }
 
 impl Candidate {
@@ -65,7 +66,8 @@ impl Candidate {
             }
         }
         self.check_listed(&snapshot)?;
-        Ok(Checked { files, listed: snapshot.roles().cloned().collect() })
+        let listed = snapshot.roles().cloned().collect();
+        Ok(Checked { files, listed, verified: Verified { chain: self.chain, timestamp, snapshot } })
     }
 
     /// `targets` and the delegations that are new, and the roles above those.

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::check::{Candidate, Checked};
 use super::claims::Claims;
 use super::snapshot::{Roles, draft, parents_to_read};
-use super::state::State;
+use super::state::{KnownStates, State};
 use super::{PublicationError, Upload, seal};
 use crate::image::Gun;
 use crate::server::storage::{Change, Storage, StorageError};
@@ -25,6 +25,7 @@ pub struct Publisher {
     /// Who publishes to a repository waits here for whoever came first; other servers are seen by the
     /// storage only.
     lines: Vec<tokio::sync::Mutex<()>>,
+    known: KnownStates,
 }
 
 /// What a server decides for all its repositories.
@@ -68,7 +69,7 @@ impl Publisher {
     #[must_use]
     pub fn new(storage: Arc<dyn Storage>, keys: Arc<dyn KeyService>, options: PublisherOptions) -> Self {
         let lines = (0..LINES).map(|_| tokio::sync::Mutex::default()).collect();
-        Self { storage, keys, options, lines }
+        Self { storage, keys, options, lines, known: KnownStates::new() }
     }
 
     /// Stores what was handed in, or says why not. Nothing handed in is something: the server signs anew.
@@ -111,7 +112,7 @@ impl Publisher {
 
     async fn attempt(&self, gun: &Gun, work: &Work, now: Timestamp) -> Result<Published, PublicationError> {
         let upload = &*work.upload;
-        let state = State::load(&*self.storage, gun).await?;
+        let state = State::load(&*self.storage, gun, &self.known).await?;
         let chain = next_root(gun, &state, upload, now)?;
         check_versions(&state, upload)?;
         if state.version(&RoleName::TARGETS).is_none() && upload.file(&RoleName::TARGETS).is_none() {
@@ -134,7 +135,7 @@ impl Publisher {
         // Long files take longer than whoever else is served by this thread should wait.
         let checked = tokio::task::spawn_blocking(move || candidate.check(now)).await;
         let broken = |it: tokio::task::JoinError| PublicationError::Work { reason: it.to_string() };
-        let Checked { files, listed } = checked.map_err(broken)??;
+        let Checked { files, listed, verified } = checked.map_err(broken)??;
         let versions = files.iter().map(|it| (it.role.clone(), it.version)).collect();
         let retired = state.heads().keys().filter(|it| it.is_delegation() && !listed.contains(it));
         let change = Change {
@@ -143,6 +144,7 @@ impl Publisher {
             files,
         };
         self.storage.publish(gun, &change, now).await?;
+        self.known.keep(gun, verified);
         Ok(Published { versions })
     }
 

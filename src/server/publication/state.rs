@@ -1,11 +1,14 @@
 //! A repository as it is stored: what a publish starts from.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lru::LruCache;
 
 use super::PublicationError;
 use crate::image::Gun;
-use crate::server::storage::{Head, Storage, StorageError};
+use crate::server::storage::{Head, Storage, StorageError, sha256};
 use crate::tuf::{
     AnyTime, RoleName, RootChain, RootPins, Snapshot, Timestamp, Trusted, Version, verify_snapshot,
     verify_timestamp,
@@ -25,10 +28,17 @@ pub(super) struct Verified {
 }
 
 impl State {
-    pub(super) async fn load(storage: &dyn Storage, gun: &Gun) -> Result<Self, PublicationError> {
+    pub(super) async fn load(
+        storage: &dyn Storage,
+        gun: &Gun,
+        known: &KnownStates,
+    ) -> Result<Self, PublicationError> {
         let heads = storage.heads(gun).await?;
         if heads.is_empty() {
             return Ok(Self { heads, verified: None });
+        }
+        if let Some(verified) = known.get(gun, &heads) {
+            return Ok(Self { heads, verified: Some(verified) });
         }
         let mut state = Self { heads, verified: None };
         let root = state.file(storage, gun, &RoleName::ROOT).await?;
@@ -71,6 +81,20 @@ impl State {
 }
 
 impl Verified {
+    /// Whether these are the files that a repository has now.
+    fn is_current(&self, heads: &BTreeMap<RoleName, Head>) -> bool {
+        let files = [
+            (RoleName::ROOT, self.chain.root().raw()),
+            (RoleName::TIMESTAMP, self.timestamp.raw()),
+            (RoleName::SNAPSHOT, self.snapshot.raw()),
+        ];
+        files.iter().all(|(role, file)| heads.get(role).is_some_and(|it| it.sha256 == sha256(file)))
+    }
+
+    fn length(&self) -> usize {
+        self.chain.root().raw().len() + self.timestamp.raw().len() + self.snapshot.raw().len()
+    }
+
     fn of(
         gun: &Gun,
         root: Vec<u8>,
@@ -83,3 +107,34 @@ impl Verified {
         Ok(Self { chain, timestamp, snapshot })
     }
 }
+
+/// What repositories were verified to be when they were last published to, so that the next publish need
+/// not do it again. It counts only while the storage names the very same files.
+pub(super) struct KnownStates {
+    states: Mutex<LruCache<Gun, Arc<Verified>>>,
+}
+
+impl KnownStates {
+    pub(super) fn new() -> Self {
+        Self { states: Mutex::new(LruCache::new(STATES)) }
+    }
+
+    pub(super) fn keep(&self, gun: &Gun, verified: Verified) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        if verified.length() <= LENGTH_LIMIT {
+            states.put(gun.clone(), Arc::new(verified));
+        } else {
+            states.pop(gun);
+        }
+    }
+
+    fn get(&self, gun: &Gun, heads: &BTreeMap<RoleName, Head>) -> Option<Arc<Verified>> {
+        let known = self.states.lock().unwrap_or_else(PoisonError::into_inner).get(gun).cloned();
+        known.filter(|it| it.is_current(heads))
+    }
+}
+
+/// With the longest files, 32 MiB.
+const STATES: NonZeroUsize = NonZeroUsize::new(512).unwrap();
+/// A root and a snapshot of a hundred delegations; longer ones are read each time.
+const LENGTH_LIMIT: usize = 64 * 1024;

@@ -238,3 +238,21 @@ async fn a_storage_out_of_reach_is_not_the_clients_fault() {
     assert!(matches!(error, PublicationError::Storage(StorageError::Unavailable { .. })), "{error}");
     assert_eq!((error.answer().status, error.answer().code), (503, ErrorCode::Updating));
 }
+
+/// What a server remembers of its own last publish is not what is stored any more.
+#[tokio::test]
+async fn servers_take_turns() {
+    let (desk, mut repository) = Desk::with(Desk::repository).await;
+    let other = desk.beside();
+    for number in (2..8).step_by(2) {
+        for (publisher, version) in [(&desk.publisher, number), (&other, number + 1)] {
+            repository.tag("targets", &format!("v{version}"), b"another");
+            repository.role("targets").set_version(version);
+            publisher.publish(&gun(), upload(&repository, &["targets"]), now()).await.unwrap();
+            desk.read().await;
+        }
+    }
+    desk.storage.delete(&gun(), now()).await.unwrap();
+    let gone = desk.publisher.publish(&gun(), upload(&repository, &["targets"]), now()).await;
+    assert!(matches!(gone, Err(PublicationError::Update { .. })), "{gone:?}");
+}
