@@ -2,10 +2,12 @@
 //!
 //! The rooms, and which way the arrows point (ARCHITECTURE.md has the whole map):
 //! `image` ← `dockerfile`, `tuf` ← `keys`, `trust` ← `policy`, `gate` ← `frontend`, `cli`; beside them
-//! `http` ← `registry`, `docker` ← `cli`, and `tuf`, `keys` ← `signer` ← `server`.
+//! `http` ← `registry`, `docker` ← `cli`, and `tuf`, `keys`, `database` ← `signer` ←
+//! `server`.
 
 pub mod buildkit;
 pub mod cli;
+pub mod database;
 pub mod docker;
 pub mod dockerfile;
 pub mod frontend;

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use trustgate::signer::program::Program;
+use trustgate::signer::takeover::Takeover;
+use trustgate::text::visible;
 
 /// Keeps the keys of a trust server, and signs with them; speaks Notary's signer API.
 ///
@@ -16,12 +18,26 @@ use trustgate::signer::program::Program;
 #[command(version)]
 struct Arguments {
     /// The settings: TOML, or a notary-signer's configuration where the name ends in `.json`
-    #[arg(long, value_name = "FILE", default_value = "/etc/trustgate/signer.toml")]
+    #[arg(long, global = true, value_name = "FILE", default_value = "/etc/trustgate/signer.toml")]
     config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Takes over the keys of a notary-signer; their IDs stay
+    ///
+    /// The passphrases come from the variables that notary-signer has them from: `NOTARY_SIGNER_<ALIAS>`.
+    Import {
+        /// The address of its database, `postgres://user@host/name`, its password in `PGPASSWORD`;
+        /// or a file with what `pg_dump` or `mysqldump` printed of it
+        source: String,
+    },
 }
 
 fn main() -> ExitCode {
-    let Arguments { config } = Arguments::parse();
+    let Arguments { config, command } = Arguments::parse();
     if let Err(error) = keep_memory_private() {
         say(&format!("error: this process's memory cannot be kept out of core files: {error}"));
         return ExitCode::FAILURE;
@@ -39,7 +55,21 @@ fn main() -> ExitCode {
         clock: Arc::new(jiff::Timestamp::now),
         line: Arc::new(say),
     };
-    match runtime.block_on(program.run()) {
+    let ended = match command {
+        None => runtime.block_on(program.run()),
+        Some(Command::Import { source }) => match runtime.block_on(program.import(&source)) {
+            Ok(outcome) if outcome.left.is_empty() => {
+                tell(&outcome);
+                Ok(())
+            }
+            Ok(outcome) => {
+                tell(&outcome);
+                return ExitCode::FAILURE;
+            }
+            Err(error) => Err(error),
+        },
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("error: {error}"));
@@ -49,6 +79,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn tell(outcome: &Takeover) {
+    for (key, reason) in &outcome.left {
+        say(&format!("warning: key {} is not taken over: {}", visible(key), visible(reason)));
+    }
+    let Takeover { taken, present, left } = outcome;
+    say(&format!("keys taken over: {taken}; there already: {present}; not taken over: {}", left.len()));
 }
 
 /// No core file, and no other process of the same user that reads along.

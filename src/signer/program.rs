@@ -14,8 +14,12 @@ use super::listener::{ServeError, serve};
 use super::memory::MemoryRows;
 use super::rows::KeyRows;
 use super::settings::{SealingError, Settings, SettingsError, Storage};
+use super::sql::SqlRows;
+use super::takeover::{NotaryKeys, Takeover, TakeoverError};
 use super::tls::TlsError;
 use super::vault::Vault;
+use crate::database::DatabaseError;
+use crate::text::visible;
 
 /// Looks an environment variable up.
 pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -43,13 +47,18 @@ impl Program {
         let settings = Settings::load(&self.settings, &*self.variables)?;
         let tls = settings.tls.server_config()?;
         let sealing = settings.sealing.fetch(&*self.variables).await?;
-        let rows: Arc<dyn KeyRows> = match settings.storage {
-            Storage::Memory {} => {
+        let stored = self.open(&settings.storage).await?;
+        let rows: Arc<dyn KeyRows> = match &stored {
+            Some(rows) => Arc::new(rows.clone()),
+            None => {
                 (self.line)("keys are kept in memory: they end with this process");
                 Arc::new(MemoryRows::new())
             }
         };
         let vault = Arc::new(Vault::new(rows, sealing, Arc::clone(&self.clock)));
+        if let (Storage::Taken { .. }, Some(rows)) = (&settings.storage, &stored) {
+            self.take_over(rows, &vault).await?;
+        }
         let listen = |reason: std::io::Error| ProgramError::Listen {
             address: settings.listen.clone(),
             reason: reason.to_string(),
@@ -71,10 +80,54 @@ impl Program {
         };
         let serving = serve(listener, tls, Arc::clone(&vault) as _, self.journal(), stopped);
         let mut serving = std::pin::pin!(serving);
-        tokio::select! {
-            ended = &mut serving => Ok(ended?),
-            () = reloading => Ok(serving.await?),
+        let ended = tokio::select! {
+            ended = &mut serving => ended,
+            () = reloading => serving.await,
+        };
+        if let Some(rows) = stored {
+            rows.close().await;
         }
+        Ok(ended?)
+    }
+
+    /// Takes over the keys of a notary-signer, from its running database or from a dump of it.
+    pub async fn import(&self, source: &str) -> Result<Takeover, ProgramError> {
+        let settings = Settings::load(&self.settings, &*self.variables)?;
+        let sealing = settings.sealing.fetch(&*self.variables).await?;
+        let rows = self.open(&settings.storage).await?.ok_or(ProgramError::Volatile)?;
+        let vault = Vault::new(Arc::new(rows.clone()), sealing, Arc::clone(&self.clock));
+        let keys = NotaryKeys::open(source).await?;
+        let outcome = keys.take_over(&vault, &*self.variables).await;
+        rows.close().await;
+        Ok(outcome?)
+    }
+
+    /// The table that the settings name; `None`: it ends with the process.
+    async fn open(&self, storage: &Storage) -> Result<Option<SqlRows>, ProgramError> {
+        let rows = match storage {
+            Storage::Memory => return Ok(None),
+            Storage::Postgres { address } => {
+                let address = address.text(&*self.variables).await;
+                SqlRows::postgres(&address.map_err(|reason| ProgramError::Address { reason })?).await
+            }
+            Storage::Sqlite { path } => SqlRows::sqlite(path).await,
+            Storage::Taken { address } => SqlRows::postgres(address.reveal()).await,
+        };
+        Ok(Some(rows?))
+    }
+
+    /// Keys that a notary-signer left in this database, and made since: it may be used again.
+    async fn take_over(&self, rows: &SqlRows, vault: &Vault) -> Result<(), ProgramError> {
+        let Some(keys) = NotaryKeys::beside(rows).await? else { return Ok(()) };
+        let outcome = keys.take_over(vault, &*self.variables).await?;
+        if outcome.taken != 0 {
+            (self.line)(&format!("keys taken over from notary-signer: {}", outcome.taken));
+        }
+        for (key, reason) in outcome.left {
+            let (key, reason) = (visible(&key), visible(&reason));
+            (self.line)(&format!("key {key} of notary-signer is not taken over: {reason}"));
+        }
+        Ok(())
     }
 
     /// Goes over to the key-encryption keys that the settings name now; where one cannot be had,
@@ -122,6 +175,15 @@ fn signals(kind: SignalKind) -> Result<Signal, ProgramError> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProgramError {
+    /// There is no address of the database.
+    #[error("the address of the keys' database cannot be had: {reason}")]
+    Address {
+        /// Why.
+        reason: String,
+    },
+    /// The keys' database cannot be used.
+    #[error("the keys cannot be kept: {0}")]
+    Database(#[from] DatabaseError),
     /// The address cannot be listened at.
     #[error("`{address}` cannot be listened at: {reason}")]
     Listen {
@@ -145,9 +207,15 @@ pub enum ProgramError {
         /// What the system said.
         reason: String,
     },
+    /// Another signer's keys cannot be read.
+    #[error(transparent)]
+    Takeover(#[from] TakeoverError),
     /// TLS cannot start.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Keys would be gone at once.
+    #[error("the settings keep keys in memory, where nothing can be imported to")]
+    Volatile,
 }
 
 impl ProgramError {
@@ -156,6 +224,8 @@ impl ProgramError {
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::Sealing(SealingError::Secret(error)) => Some(error.help()),
+            Self::Takeover(error) => error.help(),
+            Self::Volatile => Some("name a SQLite file or a PostgreSQL database under `[storage]`"),
             _ => None,
         }
     }

@@ -64,45 +64,8 @@ fn a_real_notary_server_signs_with_our_keys() {
         let folder = folder();
         let ours = Path::new(env!("CARGO_BIN_EXE_trustgate-signer"));
         let (signer_port, _signer) = start_signer(ours, "--config", folder.path(), clients);
-        let (port, listener) = free_port();
-        let configuration = json!({
-            "server": {
-                "http_addr": format!("127.0.0.1:{port}"),
-                "tls_cert_file": "./peer.crt",
-                "tls_key_file": "./peer.key"
-            },
-            "trust_service": {
-                "type": "remote", "hostname": "127.0.0.1", "port": signer_port.to_string(),
-                "tls_ca_file": "./ca.crt", "tls_client_cert": "./peer.crt",
-                "tls_client_key": "./peer.key", "key_algorithm": algorithm
-            },
-            "logging": {"level": "error"},
-            "storage": {"backend": "memory"}
-        });
-        let file = folder.path().join("server.json");
-        fs::write(&file, configuration.to_string()).expect("the server's configuration");
-        drop(listener);
-        let _server = Running::start(Command::new(&server).arg("-config").arg(&file), port);
-        let notary = |arguments: &[&str]| {
-            let output = Command::new(&notary)
-                .args(["-s", &format!("https://127.0.0.1:{port}"), "--tlscacert"])
-                .arg(folder.path().join("ca.crt"))
-                .arg("-d")
-                .arg(folder.path().join("trust"))
-                .args(arguments)
-                .env("NOTARY_ROOT_PASSPHRASE", "rootpass1")
-                .env("NOTARY_TARGETS_PASSPHRASE", "targetspass1")
-                .env("NOTARY_SNAPSHOT_PASSPHRASE", "snapshotpass1")
-                .output()
-                .expect("notary starts");
-            let said = format!(
-                "{}{}",
-                String::from_utf8_lossy(&output.stdout),
-                String::from_utf8_lossy(&output.stderr)
-            );
-            assert!(output.status.success(), "{algorithm}: notary {arguments:?}: {said}");
-            said
-        };
+        let (port, _server) = start_server(&server, folder.path(), signer_port, algorithm);
+        let notary = |arguments: &[&str]| ask(&notary, folder.path(), port, arguments);
         let content = folder.path().join("content");
         fs::write(&content, "content").expect("a target");
         let content = content.to_str().expect("a path");
@@ -116,6 +79,54 @@ fn a_real_notary_server_signs_with_our_keys() {
         let listed = notary(&["list", gun]);
         assert!(listed.contains("\n1 ") && listed.contains("\n2 "), "{algorithm}: {listed}");
     }
+}
+
+/// The signer ends, and another one goes on with its file, while the server runs.
+#[test]
+fn keys_in_a_file_outlive_the_signer() {
+    let (Some(server), Some(notary)) = (program("notary-server"), program("notary")) else { return };
+    let folder = folder();
+    let (signer_port, listener) = free_port();
+    drop(listener);
+    let tls = "[tls]\ncertificate = \"peer.crt\"\nkey = \"peer.key\"\nauthorities = \"ca.crt\"\n";
+    let storage = "[storage]\nbackend = \"sqlite\"\npath = \"keys.db\"\n";
+    let sealing = "[sealing]\ncurrent = \"a\"\n[sealing.keys.a]\nenvironment = \"KEK\"\n";
+    let settings = format!("listen = \"127.0.0.1:{signer_port}\"\n{tls}{storage}{sealing}");
+    fs::write(folder.path().join("signer.toml"), settings).expect("settings");
+    let signer = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trustgate-signer"));
+        command.args(["--config", "signer.toml"]).current_dir(folder.path()).env("KEK", "0b".repeat(32));
+        Running::start(&mut command, signer_port)
+    };
+    let first = signer();
+    let (port, _server) = start_server(&server, folder.path(), signer_port, "ecdsa");
+    let notary = |arguments: &[&str]| ask(&notary, folder.path(), port, arguments);
+    let content = folder.path().join("content");
+    fs::write(&content, "content").expect("a target");
+    let content = content.to_str().expect("a path");
+    let gun = "127.0.0.1/acme/base";
+    notary(&["init", "-p", gun]);
+    notary(&["key", "rotate", gun, "snapshot", "-r"]);
+    notary(&["add", "-p", gun, "1", content]);
+    // Killed, not asked to end.
+    drop(first);
+    let _second = signer();
+    let keys = || fs::read(folder.path().join("keys.db")).expect("the signer's file");
+    assert!(!keys().windows(11).any(|it| it == b"PRIVATE KEY"), "nothing in it is plain");
+    let start = Instant::now();
+    // The server's connection to the signer backs off for some seconds.
+    while try_ask(
+        &program("notary").expect("it was there"),
+        folder.path(),
+        port,
+        &["add", "-p", gun, "2", content],
+    )
+    .is_err()
+    {
+        assert!(start.elapsed() < START_DEADLINE, "the server does not find the signer again");
+    }
+    let listed = notary(&["list", gun]);
+    assert!(listed.contains("\n1 ") && listed.contains("\n2 "), "{listed}");
 }
 
 /// Needs no other program than ours.
@@ -189,6 +200,51 @@ fn start_signer(program: &Path, flag: &str, folder: &Path, clients: &str) -> (u1
     fs::write(&file, configuration.to_string()).expect("the signer's configuration");
     drop(listener);
     (port, Running::start(Command::new(program).arg(flag).arg(&file), port))
+}
+
+/// Starts a notary-server that keeps its files in memory.
+fn start_server(program: &Path, folder: &Path, signer_port: u16, algorithm: &str) -> (u16, Running) {
+    let (port, listener) = free_port();
+    let configuration = json!({
+        "server": {
+            "http_addr": format!("127.0.0.1:{port}"),
+            "tls_cert_file": "./peer.crt",
+            "tls_key_file": "./peer.key"
+        },
+        "trust_service": {
+            "type": "remote", "hostname": "127.0.0.1", "port": signer_port.to_string(),
+            "tls_ca_file": "./ca.crt", "tls_client_cert": "./peer.crt",
+            "tls_client_key": "./peer.key", "key_algorithm": algorithm
+        },
+        "logging": {"level": "error"},
+        "storage": {"backend": "memory"}
+    });
+    let file = folder.join("server.json");
+    fs::write(&file, configuration.to_string()).expect("the server's configuration");
+    drop(listener);
+    (port, Running::start(Command::new(program).arg("-config").arg(&file), port))
+}
+
+/// What notary's client says.
+fn ask(program: &Path, folder: &Path, port: u16, arguments: &[&str]) -> String {
+    try_ask(program, folder, port, arguments).unwrap_or_else(|said| panic!("notary {arguments:?}: {said}"))
+}
+
+fn try_ask(program: &Path, folder: &Path, port: u16, arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new(program)
+        .args(["-s", &format!("https://127.0.0.1:{port}"), "--tlscacert"])
+        .arg(folder.join("ca.crt"))
+        .arg("-d")
+        .arg(folder.join("trust"))
+        .args(arguments)
+        .env("NOTARY_ROOT_PASSPHRASE", "rootpass1")
+        .env("NOTARY_TARGETS_PASSPHRASE", "targetspass1")
+        .env("NOTARY_SNAPSHOT_PASSPHRASE", "snapshotpass1")
+        .output()
+        .expect("notary starts");
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.success() { Ok(said) } else { Err(said) }
 }
 
 fn client(folder: &Path, port: u16) -> RemoteSigner {

@@ -1,5 +1,6 @@
 //! Why files are not stored or not found, by who can do something about it.
 
+use crate::database::DatabaseError;
 use crate::tuf::{RoleName, Version};
 
 /// One reason why a storage did not do what it was asked.
@@ -67,92 +68,17 @@ pub enum StorageError {
     },
 }
 
-impl StorageError {
-    /// What the database's library says, sorted.
-    pub(super) fn from_sqlx(error: &sqlx::Error) -> Self {
-        let reason = error.to_string();
+impl From<DatabaseError> for StorageError {
+    fn from(error: DatabaseError) -> Self {
         match error {
-            sqlx::Error::Database(database) => {
-                let code = database.code().unwrap_or_default().into_owned();
-                Self::from_code(&code, reason)
-            }
-            sqlx::Error::Configuration(_) => Self::Configuration { reason },
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::Unavailable { reason },
-            // What is left is about rows that are not what was asked for. The enum may grow.
-            _ => Self::Corrupt { reason },
-        }
-    }
-
-    /// PostgreSQL's codes have five characters, SQLite's are numbers of which the low byte is the kind.
-    fn from_code(code: &str, reason: String) -> Self {
-        if let (1..=4, Ok(number)) = (code.len(), code.parse::<u32>()) {
-            return match number & 0xff {
-                SQLITE_BUSY | SQLITE_LOCKED => Self::Busy { reason },
-                SQLITE_FULL => Self::Full { reason },
-                SQLITE_READONLY | SQLITE_IOERR | SQLITE_CANTOPEN => Self::Unavailable { reason },
-                _ => Self::Corrupt { reason },
-            };
-        }
-        match code {
-            // Serialisation, deadlock, lock timeout, statement timeout.
-            "40001" | "40P01" | "55P03" | "57014" => Self::Busy { reason },
-            "53100" => Self::Full { reason },
-            // Read only; out of memory, of connections; cannot connect now.
-            "25006" | "53200" | "53300" | "53400" => Self::Unavailable { reason },
+            DatabaseError::Busy { reason } => Self::Busy { reason },
+            DatabaseError::Configuration { reason } => Self::Configuration { reason },
+            DatabaseError::Corrupt { reason } => Self::Corrupt { reason },
             // Whoever was first with a version; the lock makes it unlikely, not impossible.
-            "23505" => Self::Moved,
-            _ if ["08", "57", "58", "28", "3D"].iter().any(|class| code.starts_with(class)) => {
-                Self::Unavailable { reason }
-            }
-            _ => Self::Corrupt { reason },
-        }
-    }
-}
-
-const SQLITE_BUSY: u32 = 5;
-const SQLITE_LOCKED: u32 = 6;
-const SQLITE_READONLY: u32 = 8;
-const SQLITE_IOERR: u32 = 10;
-const SQLITE_FULL: u32 = 13;
-const SQLITE_CANTOPEN: u32 = 14;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_of_both_databases_are_sorted() {
-        let kind = |code: &str| match StorageError::from_code(code, String::new()) {
-            StorageError::Busy { .. } => "busy",
-            StorageError::Full { .. } => "full",
-            StorageError::Unavailable { .. } => "unavailable",
-            StorageError::Corrupt { .. } => "corrupt",
-            StorageError::Moved => "moved",
-            other => panic!("{other}"),
-        };
-        // SQLITE_BUSY_SNAPSHOT is 517, SQLITE_IOERR_FSYNC 1034.
-        for (code, expected) in [
-            ("5", "busy"),
-            ("517", "busy"),
-            ("6", "busy"),
-            ("13", "full"),
-            ("1034", "unavailable"),
-            ("11", "corrupt"),
-            ("55P03", "busy"),
-            ("40P01", "busy"),
-            ("53100", "full"),
-            ("53300", "unavailable"),
-            ("57P01", "unavailable"),
-            ("08006", "unavailable"),
-            ("23505", "moved"),
-            ("42P01", "corrupt"),
-            ("", "corrupt"),
-        ] {
-            assert_eq!(kind(code), expected, "{code}");
+            DatabaseError::Duplicate { .. } => Self::Moved,
+            DatabaseError::Full { reason } => Self::Full { reason },
+            DatabaseError::Schema { found, needed, known } => Self::Schema { found, needed, known },
+            DatabaseError::Unavailable { reason } => Self::Unavailable { reason },
         }
     }
 }

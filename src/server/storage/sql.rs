@@ -6,12 +6,13 @@ use std::path::Path;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use super::database::{Database, Row, Session, Value};
 use super::{
     Answer, Change, ChangeKind, ChangeQuery, ChangeRecord, ChangeStart, Head, NewFile, RepositoryQuery,
-    Standing, Storage, StorageError, StoredFile, migrations,
+    Standing, Storage, StorageError, StoredFile,
 };
+use crate::database::{Database, Migration, Row, Schema, Session, Value};
 use crate::image::Gun;
+use crate::signer::SqlRows;
 use crate::tuf::{PublicKey, RoleName, Version};
 
 /// Files in a SQLite file or a PostgreSQL database.
@@ -41,8 +42,13 @@ impl SqlStorage {
         self.database.close().await;
     }
 
+    /// A signer's keys in the same database, where it is inside the server's process.
+    pub async fn key_rows(&self) -> Result<SqlRows, StorageError> {
+        Ok(SqlRows::over(self.database.clone()).await?)
+    }
+
     async fn over(database: Database) -> Result<Self, StorageError> {
-        migrations::apply(&database).await?;
+        SCHEMA.apply(&database).await?;
         Ok(Self { database })
     }
 
@@ -89,7 +95,7 @@ impl SqlStorage {
         session.lock(CHANGES_LOCK).await?;
         let hash = timestamp.sha256.as_slice();
         session.execute(record, &[gun.as_str().into(), version.into(), hash.into(), now.into()]).await?;
-        session.commit().await
+        Ok(session.commit().await?)
     }
 
     async fn delete_repository(&self, gun: &Gun, now: Timestamp) -> Result<bool, StorageError> {
@@ -215,7 +221,7 @@ impl Storage for SqlStorage {
             let values =
                 [gun.into(), role.into(), id.into(), text.as_str().into(), now.as_millisecond().into()];
             session.execute(sql, &values).await?;
-            session.commit().await
+            Ok(session.commit().await?)
         })
     }
 
@@ -252,7 +258,7 @@ impl Storage for SqlStorage {
 
     fn health(&self) -> BoxFuture<'_, Result<(), StorageError>> {
         Box::pin(async {
-            let version = migrations::version(&self.database).await?;
+            let version = SCHEMA.version(&self.database).await?;
             version.map(drop).ok_or_else(|| corrupt("it has no tables".to_owned()))
         })
     }
@@ -277,7 +283,8 @@ fn check(change: &Change) -> Result<&NewFile, StorageError> {
 /// Waits until nobody else changes the repository, and makes its row if there is none.
 async fn lock(session: &mut Session, gun: &Gun, now: i64) -> Result<i64, StorageError> {
     let rows = session.fetch(LOCK, &[gun.as_str().into(), now.into()]).await?;
-    rows.first().ok_or_else(|| corrupt("a row that was written is not there".to_owned()))?.integer(0)
+    let row = rows.first().ok_or_else(|| corrupt("a row that was written is not there".to_owned()))?;
+    Ok(row.integer(0)?)
 }
 
 async fn current_files(
@@ -434,3 +441,10 @@ const PRUNE: &str = "DELETE FROM files WHERE id IN (SELECT id FROM files \
 const PRUNE_PORTION: i64 = 500;
 /// A number that nothing else in the database locks by.
 const CHANGES_LOCK: i64 = 0x7472_7573_7467_0002;
+const SCHEMA: Schema = Schema {
+    name: "server",
+    migrations: &[
+        Migration { version: 1, compatible_from: 1, sql: include_str!("migrations/1.sql") },
+        Migration { version: 2, compatible_from: 1, sql: include_str!("migrations/2.sql") },
+    ],
+};

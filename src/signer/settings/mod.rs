@@ -5,9 +5,11 @@
 mod notary;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::rows::Alias;
 use super::tls::TlsFiles;
@@ -28,11 +30,43 @@ pub struct Settings {
 }
 
 /// Where sealed keys are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(tag = "backend", rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Storage {
     /// In this process, with which they end.
-    Memory {},
+    Memory,
+    /// In a PostgreSQL database, which several signers may share.
+    Postgres {
+        /// Where its address is.
+        address: SecretPlace,
+    },
+    /// In the database of a notary-signer, beside the keys that it left there.
+    Taken {
+        /// The address.
+        address: DatabaseAddress,
+    },
+    /// In a SQLite file.
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// The address of a database, which may have a password in it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseAddress(Zeroizing<String>);
+
+impl DatabaseAddress {
+    /// The address itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for DatabaseAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
 }
 
 /// What keys are sealed with.
@@ -65,6 +99,12 @@ impl Settings {
         let tls = &mut self.tls;
         for path in [&mut tls.certificate, &mut tls.key, &mut tls.authorities] {
             *path = folder.join(&*path);
+        }
+        match &mut self.storage {
+            Storage::Postgres { address: SecretPlace::File(path) } | Storage::Sqlite { path } => {
+                *path = folder.join(&*path);
+            }
+            Storage::Memory | Storage::Postgres { .. } | Storage::Taken { .. } => {}
         }
         if let Sealing::Keys { sources, .. } = &mut self.sealing {
             for source in sources.values_mut() {
@@ -126,8 +166,32 @@ struct Document {
     #[serde(default = "default_listen")]
     listen: String,
     tls: TlsFiles,
-    storage: Storage,
+    storage: StorageTable,
     sealing: Option<SealingTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "backend", rename_all = "kebab-case", deny_unknown_fields)]
+enum StorageTable {
+    Memory {},
+    Postgres { file: Option<PathBuf>, environment: Option<String>, command: Option<Vec<String>> },
+    Sqlite { path: PathBuf },
+}
+
+impl StorageTable {
+    fn storage(self) -> Result<Storage, String> {
+        match self {
+            Self::Memory {} => Ok(Storage::Memory),
+            Self::Postgres { file, environment, command } => {
+                let address = place(file, environment, command).ok_or(
+                    "`storage` needs one of `file`, `environment` and `command`, which gives the address of the \
+                     PostgreSQL database: it may have a password in it, so it is not written here",
+                )?;
+                Ok(Storage::Postgres { address })
+            }
+            Self::Sqlite { path } => Ok(Storage::Sqlite { path }),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -150,9 +214,14 @@ struct SourceTable {
 fn parse(text: &str) -> Result<Settings, String> {
     let Document { listen, tls, storage, sealing } =
         toml::from_str(text).map_err(|it| it.to_string().trim_end().to_owned())?;
-    let sealing = match (sealing, storage) {
-        (None, Storage::Memory {}) => Sealing::Unknown,
+    let storage = storage.storage()?;
+    let sealing = match (sealing, &storage) {
         (Some(table), _) => table.sealing()?,
+        (None, Storage::Memory) => Sealing::Unknown,
+        (None, _) => {
+            return Err("`sealing` is missing, which says what keys are sealed with before they are stored"
+                .to_owned());
+        }
     };
     Ok(Settings { listen, tls, storage, sealing })
 }
@@ -176,13 +245,22 @@ impl SealingTable {
 
 impl SourceTable {
     fn source(self) -> Option<SecretSource> {
-        let place = match (self.file, self.environment, self.command) {
-            (Some(path), None, None) => SecretPlace::File(path),
-            (None, Some(name), None) => SecretPlace::Environment(name),
-            (None, None, Some(words)) => SecretPlace::Command(words),
-            _ => return None,
-        };
+        let place = place(self.file, self.environment, self.command)?;
         Some(SecretSource { place, form: self.form })
+    }
+}
+
+/// The one place of a secret that is named.
+fn place(
+    file: Option<PathBuf>,
+    environment: Option<String>,
+    command: Option<Vec<String>>,
+) -> Option<SecretPlace> {
+    match (file, environment, command) {
+        (Some(path), None, None) => Some(SecretPlace::File(path)),
+        (None, Some(name), None) => Some(SecretPlace::Environment(name)),
+        (None, None, Some(words)) => Some(SecretPlace::Command(words)),
+        _ => None,
     }
 }
 
@@ -242,6 +320,14 @@ mod tests {
             (String::new(), "missing field `tls`"),
             (TLS.to_owned(), "missing field `storage`"),
             (format!("{TLS}[storage]\nbackend = \"rethinkdb\"\n"), "unknown variant `rethinkdb`"),
+            (format!("{TLS}[storage]\nbackend = \"sqlite\"\n"), "missing field `path`"),
+            (format!("{TLS}[storage]\nbackend = \"sqlite\"\npath = \"k\"\n"), "`sealing` is missing"),
+            (format!("{TLS}[storage]\nbackend = \"postgres\"\n"), "`storage` needs one of"),
+            (format!("{TLS}[storage]\nbackend = \"postgres\"\nurl = \"postgres://\"\n"), "unknown field"),
+            (
+                format!("{TLS}[storage]\nbackend = \"postgres\"\nfile = \"a\"\nenvironment = \"A\"\n"),
+                "one of",
+            ),
             (format!("{TLS}{MEMORY}[sealign]\n"), "unknown field `sealign`"),
             (format!("{TLS}skip-client-certificates = true\n{MEMORY}"), "unknown field"),
             (sealed("[sealing.keys.b]\nfile = \"b\"\n"), "no key-encryption key `a`"),
@@ -254,6 +340,24 @@ mod tests {
             let told = parse(&text).unwrap_err();
             assert!(told.contains(reason), "{told}\nnot {reason}");
         }
+    }
+
+    #[test]
+    fn databases_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("signer.toml");
+        let sealing = "[sealing]\ncurrent = \"a\"\n[sealing.keys.a]\nfile = \"a\"\n";
+        let storage = |table: &str| {
+            std::fs::write(&path, format!("{TLS}[storage]\n{table}\n{sealing}")).unwrap();
+            Settings::load(&path, &no_variables).unwrap().storage
+        };
+        let sqlite = storage("backend = \"sqlite\"\npath = \"keys.db\"");
+        assert_eq!(sqlite, Storage::Sqlite { path: folder.path().join("keys.db") });
+        let address = SecretPlace::File(folder.path().join("url"));
+        assert_eq!(storage("backend = \"postgres\"\nfile = \"url\""), Storage::Postgres { address });
+        let address = SecretPlace::Environment("URL".to_owned());
+        let postgres = storage("backend = \"postgres\"\nenvironment = \"URL\"");
+        assert_eq!(postgres, Storage::Postgres { address });
     }
 
     #[tokio::test]

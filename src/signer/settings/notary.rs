@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
-use super::{Sealing, Settings, Storage, alias};
+use super::{DatabaseAddress, Sealing, Settings, Storage, alias};
 use crate::signer::tls::TlsFiles;
 use crate::signer::vault::{Lookup, SecretForm, SecretPlace, SecretSource};
 
@@ -30,12 +31,22 @@ pub(super) fn parse(text: &str, variables: Lookup<'_>) -> Result<Settings, Strin
             .into(),
     };
     let storage = match needed("storage.backend", kept.backend)?.as_str() {
-        "memory" => Storage::Memory {},
+        "memory" => Storage::Memory,
+        "postgres" => {
+            let address = needed("storage.db_url", kept.db_url)?;
+            Storage::Taken { address: DatabaseAddress(Zeroizing::new(address)) }
+        }
+        "mysql" => return Err(MYSQL.to_owned()),
         other => return Err(format!("keys cannot be kept in {other:.40?}")),
     };
     let default = value("default_alias", None).or(value("storage.default_alias", kept.default_alias));
     let sealing = match default {
-        None => Sealing::Unknown,
+        None if storage == Storage::Memory => Sealing::Unknown,
+        None => {
+            return Err(
+                "`storage.default_alias` is missing, which names what keys are sealed with".to_owned()
+            );
+        }
         Some(name) => {
             let current = alias(&name)?;
             let variable = format!("{PREFIX}{}", name.to_uppercase());
@@ -66,10 +77,13 @@ struct Server {
 #[derive(Deserialize)]
 struct Kept {
     backend: Option<String>,
+    db_url: Option<String>,
     default_alias: Option<String>,
 }
 
 const PREFIX: &str = "NOTARY_SIGNER_";
+const MYSQL: &str = "keys cannot be kept in MySQL; write settings with a SQLite file or a PostgreSQL database, and \
+    have `trustgate-signer import` read what `mysqldump` makes of the old database";
 
 #[cfg(test)]
 mod tests {
@@ -100,6 +114,16 @@ mod tests {
     }
 
     #[test]
+    fn a_database_is_taken_over_with_its_keys() {
+        let url = "postgres://signer:hunter2@db/notarysigner?sslmode=disable";
+        let backend = format!(r#""postgres", "db_url": "{url}""#);
+        let settings = parse(&DEBIAN.replace(r#""memory""#, &backend), &none).unwrap();
+        assert!(!format!("{settings:?}").contains("hunter2"), "{settings:?}");
+        let Storage::Taken { address } = settings.storage else { panic!("it names a database") };
+        assert_eq!(address.reveal(), url);
+    }
+
+    #[test]
     fn variables_go_before_the_file() {
         let variables = |name: &str| match name {
             "NOTARY_SIGNER_SERVER_GRPC_ADDR" => Some("127.0.0.1:1".to_owned()),
@@ -118,6 +142,12 @@ mod tests {
             (DEBIAN.replace("client_ca_file", "ca"), "signs for everybody"),
             (DEBIAN.replace("tls_key_file", "key"), "`server.tls_key_file` is missing"),
             (DEBIAN.replace("memory", "rethinkdb"), "cannot be kept in \"rethinkdb\""),
+            (DEBIAN.replace("memory", "mysql"), "trustgate-signer import"),
+            (DEBIAN.replace("memory", "postgres"), "`storage.db_url` is missing"),
+            (
+                DEBIAN.replace(r#""memory", "default_alias": "alias1""#, r#""postgres", "db_url": "x""#),
+                "`storage.default_alias` is missing",
+            ),
             (DEBIAN.replace("alias1", "a b"), "is no alias"),
             (DEBIAN.replace('{', "["), "invalid type"),
         ];

@@ -101,6 +101,11 @@ impl Vault {
         }
     }
 
+    /// Whether it has a key of this ID that is in use.
+    pub async fn holds(&self, key: &KeyId) -> Result<bool, KeyServiceError> {
+        Ok(self.rows.find(key).await?.is_some())
+    }
+
     async fn store(
         &self,
         gun: &Gun,

@@ -80,6 +80,13 @@ impl SecretSource {
 }
 
 impl SecretPlace {
+    /// What is there as a line of text, which is not a key.
+    pub(crate) async fn text(&self, variables: Lookup<'_>) -> Result<Zeroizing<String>, String> {
+        let bytes = self.read(variables).await.map_err(|reason| format!("{self}: {reason}"))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| format!("{self}: it is not UTF-8"))?;
+        Ok(Zeroizing::new(text.trim().to_owned()))
+    }
+
     async fn read(&self, variables: Lookup<'_>) -> Result<Zeroizing<Vec<u8>>, String> {
         match self {
             Self::Command(words) => run(words).await,

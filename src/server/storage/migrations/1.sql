@@ -50,19 +50,3 @@ CREATE TABLE signing_keys (
     created_at BIGINT NOT NULL,
     UNIQUE (gun, role, key_id)
 );
-
--- Sealed private keys, where the signer is inside the server; used_at is -1 until something was signed.
-CREATE TABLE private_keys (
-    key_id TEXT NOT NULL PRIMARY KEY,
-    gun TEXT NOT NULL,
-    role TEXT NOT NULL,
-    key_type TEXT NOT NULL,
-    public_key TEXT NOT NULL,
-    alias TEXT NOT NULL,
-    sealed {bytes} NOT NULL,
-    created_at BIGINT NOT NULL,
-    used_at BIGINT NOT NULL,
-    deleted_at BIGINT
-);
-CREATE INDEX private_keys_by_purpose ON private_keys (gun, role);
-CREATE INDEX private_keys_by_alias ON private_keys (alias, key_id);

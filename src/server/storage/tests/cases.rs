@@ -296,7 +296,8 @@ async fn sealed_keys_are_kept_as_in_memory(storage: &SqlStorage) {
     use crate::tuf::testing::TestKey;
 
     let memory = MemoryRows::new();
-    let tables: [&dyn KeyRows; 2] = [storage, &memory];
+    let stored = storage.key_rows().await.unwrap();
+    let tables: [&dyn KeyRows; 2] = [&stored, &memory];
     let sealed = |alias: &str, mark: u8| SealedKey { alias: alias.parse().unwrap(), bytes: vec![mark; 90] };
     let row = |name: &str, day, alias: &str| KeyRow {
         public: TestKey::ed25519(name).public().clone(),

@@ -1,20 +1,67 @@
-//! Sealed keys in the same database: the rows of a signer that is inside the server's process.
+//! Sealed keys in a SQLite file or a PostgreSQL database, which several signers may share.
 //!
-//! What is stored is safe in anybody's hands; nothing here could open it.
+//! What is stored is safe in anybody's hands; nothing here could open it. Other tables may stand beside it:
+//! those of a trust server whose signer is inside it, or those of the notary-signer that was here before.
+
+use std::path::Path;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use super::StorageError;
-use super::database::{Row, Value};
-use super::sql::{SqlStorage, corrupt, gun_of, role_of};
-use crate::image::Gun;
-use crate::signer::{Alias, KeyRow, KeyRows, RowsError, SealedKey};
-use crate::tuf::{KeyId, KeyType, PublicKey, RoleName};
+use super::rows::{Alias, AliasError, KeyRow, KeyRows, RowsError, SealedKey};
+use crate::database::{Database, DatabaseError, Migration, Row, Schema, Value};
+use crate::image::{Gun, GunError};
+use crate::tuf::{KeyId, KeyType, PublicKey, RoleName, TufError};
 
 type Rows<'a, T> = BoxFuture<'a, Result<T, RowsError>>;
 
-impl KeyRows for SqlStorage {
+/// A table of sealed keys in SQL.
+#[derive(Clone, Debug)]
+pub struct SqlRows {
+    database: Database,
+}
+
+impl SqlRows {
+    /// The SQLite file at this path, made if there is none.
+    pub async fn sqlite(path: &Path) -> Result<Self, DatabaseError> {
+        Self::over(Database::sqlite(path).await?).await
+    }
+
+    /// The PostgreSQL database at this address: `postgres://user:password@host/database`.
+    pub async fn postgres(url: &str) -> Result<Self, DatabaseError> {
+        Self::over(Database::postgres(url).await?).await
+    }
+
+    /// Ends all connections, once what they do is done.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+
+    /// The table in this database, made if there is none.
+    pub(crate) async fn over(database: Database) -> Result<Self, DatabaseError> {
+        SCHEMA.apply(&database).await?;
+        Ok(Self { database })
+    }
+
+    /// What else is in the database is for others to say.
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    async fn rows(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<KeyRow>, DatabaseError> {
+        self.database.read(sql, values).await?.iter().map(key_row).collect()
+    }
+
+    /// One statement, which is a transaction of its own.
+    async fn write(&self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, DatabaseError> {
+        let mut session = self.database.begin().await?;
+        let changed = session.execute(sql, values).await?;
+        session.commit().await?;
+        Ok(changed)
+    }
+}
+
+impl KeyRows for SqlRows {
     fn insert(&self, row: KeyRow) -> Rows<'_, ()> {
         Box::pin(async move {
             let key = row.public.canonical_id();
@@ -54,7 +101,7 @@ impl KeyRows for SqlStorage {
     }
 
     fn mark_used<'a>(&'a self, key: &'a KeyId, now: Timestamp) -> Rows<'a, ()> {
-        let sql = "UPDATE private_keys SET used_at = $1 WHERE key_id = $2";
+        let sql = "UPDATE sealed_keys SET used_at = $1 WHERE key_id = $2";
         Box::pin(async move {
             self.write(sql, &[now.as_millisecond().into(), key.as_str().into()]).await?;
             Ok(())
@@ -62,7 +109,7 @@ impl KeyRows for SqlStorage {
     }
 
     fn delete<'a>(&'a self, key: &'a KeyId, now: Timestamp) -> Rows<'a, bool> {
-        let sql = "UPDATE private_keys SET deleted_at = $1 WHERE key_id = $2 AND deleted_at IS NULL";
+        let sql = "UPDATE sealed_keys SET deleted_at = $1 WHERE key_id = $2 AND deleted_at IS NULL";
         Box::pin(async move {
             Ok(0 < self.write(sql, &[now.as_millisecond().into(), key.as_str().into()]).await?)
         })
@@ -83,7 +130,7 @@ impl KeyRows for SqlStorage {
 
     fn aliases(&self) -> Rows<'_, Vec<Alias>> {
         Box::pin(async {
-            let sql = "SELECT DISTINCT alias FROM private_keys ORDER BY alias";
+            let sql = "SELECT DISTINCT alias FROM sealed_keys ORDER BY alias";
             let rows = self.database.read(sql, &[]).await?;
             let aliases = rows.iter().map(|row| alias_of(row, 0)).collect::<Result<_, _>>();
             Ok(aliases?)
@@ -105,33 +152,19 @@ impl KeyRows for SqlStorage {
 
     fn health(&self) -> Rows<'_, ()> {
         Box::pin(async {
-            self.database.read("SELECT key_id FROM private_keys LIMIT 1", &[]).await?;
+            self.database.read("SELECT key_id FROM sealed_keys LIMIT 1", &[]).await?;
             Ok(())
         })
     }
 }
 
-impl SqlStorage {
-    async fn rows(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<KeyRow>, StorageError> {
-        self.database.read(sql, values).await?.iter().map(key_row).collect()
-    }
-
-    /// One statement, which is a transaction of its own.
-    async fn write(&self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, StorageError> {
-        let mut session = self.database.begin().await?;
-        let changed = session.execute(sql, values).await?;
-        session.commit().await?;
-        Ok(changed)
-    }
-}
-
-impl From<StorageError> for RowsError {
-    fn from(error: StorageError) -> Self {
+impl From<DatabaseError> for RowsError {
+    fn from(error: DatabaseError) -> Self {
         Self::Unavailable { reason: error.to_string() }
     }
 }
 
-fn key_row(row: &Row) -> Result<KeyRow, StorageError> {
+fn key_row(row: &Row) -> Result<KeyRow, DatabaseError> {
     let time = |number| Timestamp::from_millisecond(number).map_err(|it| corrupt(it.to_string()));
     let used = row.integer(6)?;
     Ok(KeyRow {
@@ -144,21 +177,37 @@ fn key_row(row: &Row) -> Result<KeyRow, StorageError> {
     })
 }
 
-fn alias_of(row: &Row, column: usize) -> Result<Alias, StorageError> {
-    row.text(column)?.parse().map_err(|it: crate::signer::AliasError| corrupt(it.to_string()))
+fn gun_of(row: &Row, column: usize) -> Result<Gun, DatabaseError> {
+    row.text(column)?.parse().map_err(|it: GunError| corrupt(it.to_string()))
 }
 
-const INSERT: &str = "INSERT INTO private_keys \
+fn role_of(row: &Row, column: usize) -> Result<RoleName, DatabaseError> {
+    row.text(column)?.parse().map_err(|it: TufError| corrupt(it.to_string()))
+}
+
+fn corrupt(reason: String) -> DatabaseError {
+    DatabaseError::Corrupt { reason }
+}
+
+fn alias_of(row: &Row, column: usize) -> Result<Alias, DatabaseError> {
+    row.text(column)?.parse().map_err(|it: AliasError| corrupt(it.to_string()))
+}
+
+const INSERT: &str = "INSERT INTO sealed_keys \
     (key_id, gun, role, key_type, public_key, alias, sealed, created_at, used_at) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (key_id) DO NOTHING";
-const FIND: &str = "SELECT public_key, gun, role, alias, sealed, created_at, used_at FROM private_keys \
+const FIND: &str = "SELECT public_key, gun, role, alias, sealed, created_at, used_at FROM sealed_keys \
     WHERE key_id = $1 AND deleted_at IS NULL";
-const FIND_UNUSED: &str = "SELECT public_key, gun, role, alias, sealed, created_at, used_at FROM private_keys \
+const FIND_UNUSED: &str = "SELECT public_key, gun, role, alias, sealed, created_at, used_at FROM sealed_keys \
     WHERE gun = $1 AND role = $2 AND key_type = $3 AND used_at = $4 AND deleted_at IS NULL \
     ORDER BY created_at, key_id LIMIT 1";
 const SEALED_UNDER: &str = "SELECT public_key, gun, role, alias, sealed, created_at, used_at \
-    FROM private_keys WHERE alias = $1 AND key_id > $2 ORDER BY key_id LIMIT $3";
-const RESEAL: &str = "UPDATE private_keys SET alias = $1, sealed = $2 \
+    FROM sealed_keys WHERE alias = $1 AND key_id > $2 ORDER BY key_id LIMIT $3";
+const RESEAL: &str = "UPDATE sealed_keys SET alias = $1, sealed = $2 \
     WHERE key_id = $3 AND alias = $4 AND sealed = $5";
 /// What stands for no time, where nothing was signed yet.
 const NEVER: i64 = -1;
+const SCHEMA: Schema = Schema {
+    name: "signer",
+    migrations: &[Migration { version: 1, compatible_from: 1, sql: include_str!("1.sql") }],
+};

@@ -12,11 +12,11 @@ use sqlx::sqlite::{
 };
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction};
 
-use super::StorageError;
+use super::DatabaseError;
 
 /// A database, and the connections to it.
 #[derive(Clone, Debug)]
-pub(super) enum Database {
+pub(crate) enum Database {
     /// A file. SQLite has one writer at a time: so it has one connection here, and waiting is fair.
     Sqlite { readers: SqlitePool, writer: SqlitePool },
     /// A server.
@@ -25,10 +25,12 @@ pub(super) enum Database {
 
 /// A value that goes into a statement.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     Integer(i64),
     Text(&'a str),
     Bytes(&'a [u8]),
+    /// No text.
+    Null,
 }
 
 impl<'a> From<&'a str> for Value<'a> {
@@ -58,6 +60,7 @@ macro_rules! bound {
                 Value::Integer(number) => query.bind(number),
                 Value::Text(text) => query.bind(text.to_owned()),
                 Value::Bytes(bytes) => query.bind(bytes.to_vec()),
+                Value::Null => query.bind(None::<String>),
             };
         }
         query
@@ -66,7 +69,7 @@ macro_rules! bound {
 
 impl Database {
     /// The SQLite file at this path, made if there is none, for its owner's eyes only.
-    pub(super) async fn sqlite(path: &Path) -> Result<Self, StorageError> {
+    pub(crate) async fn sqlite(path: &Path) -> Result<Self, DatabaseError> {
         make_private(path)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -84,7 +87,7 @@ impl Database {
             .max_lifetime(None)
             .connect_with(options.clone())
             .await
-            .map_err(|it| StorageError::from_sqlx(&it))?;
+            .map_err(|it| DatabaseError::from_sqlx(&it))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(PATIENCE)
@@ -96,7 +99,7 @@ impl Database {
     }
 
     /// A SQLite database that ends with the program.
-    pub(super) async fn in_memory() -> Result<Self, StorageError> {
+    pub(crate) async fn in_memory() -> Result<Self, DatabaseError> {
         let options =
             SqliteConnectOptions::new().in_memory(true).foreign_keys(true).disable_statement_logging();
         // Each connection would have a database of its own: so there is one, which never ends.
@@ -107,36 +110,76 @@ impl Database {
             .max_lifetime(None)
             .connect_with(options)
             .await
-            .map_err(|it| StorageError::from_sqlx(&it))?;
+            .map_err(|it| DatabaseError::from_sqlx(&it))?;
         Ok(Self::Sqlite { readers: pool.clone(), writer: pool })
     }
 
     /// The PostgreSQL database at this address.
-    pub(super) async fn postgres(url: &str) -> Result<Self, StorageError> {
+    pub(crate) async fn postgres(url: &str) -> Result<Self, DatabaseError> {
         // The library takes any scheme. Its reasons may quote the address, which may hold a password.
-        let known = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
-        let options = PgConnectOptions::from_str(url).ok().filter(|_| known);
+        let options = PgConnectOptions::from_str(url).ok().filter(|_| Self::is_address(url));
         let options = options
-            .ok_or_else(|| StorageError::Configuration {
+            .ok_or_else(|| DatabaseError::Configuration {
                 reason: "the address is not one of a PostgreSQL database".to_owned(),
             })?
-            .application_name("trustgate-server")
+            .application_name("trustgate")
             .disable_statement_logging();
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
             .acquire_timeout(PATIENCE)
             .connect_with(options)
             .await
-            .map_err(|it| StorageError::from_sqlx(&it))?;
+            .map_err(|it| DatabaseError::from_sqlx(&it))?;
         Ok(Self::Postgres(pool))
     }
 
+    /// Whether this is the address of a database that can be read from, not the path of a file.
+    pub(crate) fn is_address(text: &str) -> bool {
+        ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme))
+    }
+
+    /// The PostgreSQL database of another program, which is only read. The address has no password: whoever
+    /// lists this machine's processes would see it.
+    pub(crate) async fn foreign(address: &str) -> Result<Self, DatabaseError> {
+        let url = url::Url::parse(address).ok().filter(|_| Self::is_address(address));
+        let unusable = |reason: &str| DatabaseError::Configuration { reason: reason.to_owned() };
+        let url = url.ok_or_else(|| unusable("the address is not one of a PostgreSQL database"))?;
+        if url.password().is_some() || url.query_pairs().any(|(name, _)| name == "password") {
+            return Err(unusable(
+                "the address has a password in it, which everybody on this machine can read; the variable \
+                 `PGPASSWORD` or the file `~/.pgpass` is the place for it",
+            ));
+        }
+        let options = PgConnectOptions::from_str(address)
+            .map_err(|_| unusable("the address is not one of a PostgreSQL database"))?
+            .options([("default_transaction_read_only", "on")])
+            .application_name("trustgate")
+            .disable_statement_logging();
+        let pool = PgPoolOptions::new()
+            .max_connections(FOREIGN_CONNECTIONS)
+            .acquire_timeout(PATIENCE)
+            .connect_with(options)
+            .await
+            .map_err(|it| DatabaseError::from_sqlx(&it))?;
+        Ok(Self::Postgres(pool))
+    }
+
+    /// Whether there is a table of this name.
+    pub(crate) async fn has_table(&self, name: &str) -> Result<bool, DatabaseError> {
+        let sql = match self {
+            Self::Sqlite { .. } => "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = $1",
+            Self::Postgres(_) => "SELECT CAST(COUNT(to_regclass($1)) AS BIGINT)",
+        };
+        let rows = self.read(sql, &[name.into()]).await?;
+        rows.first().map_or(Ok(false), |row| Ok(row.integer(0)? != 0))
+    }
+
     /// One statement that reads.
-    pub(super) async fn read(
+    pub(crate) async fn read(
         &self,
         sql: &'static str,
         values: &[Value<'_>],
-    ) -> Result<Vec<Row>, StorageError> {
+    ) -> Result<Vec<Row>, DatabaseError> {
         match self {
             Self::Sqlite { readers, .. } => {
                 let rows = bound!(Sqlite, sql, values).fetch_all(readers).await;
@@ -151,7 +194,7 @@ impl Database {
     }
 
     /// The statement for this database, where the two have no words in common.
-    pub(super) fn either(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
+    pub(crate) fn either(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
         match self {
             Self::Sqlite { .. } => sqlite,
             Self::Postgres(_) => postgres,
@@ -159,7 +202,7 @@ impl Database {
     }
 
     /// Starts a transaction that writes; nothing of it stays unless it is committed.
-    pub(super) async fn begin(&self) -> Result<Session, StorageError> {
+    pub(crate) async fn begin(&self) -> Result<Session, DatabaseError> {
         match self {
             Self::Sqlite { writer, .. } => {
                 // Without it the lock is asked for too late, when waiting would be in vain.
@@ -176,7 +219,7 @@ impl Database {
     }
 
     /// Ends all connections, once what they do is done.
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite { readers, writer } => {
                 readers.close().await;
@@ -186,30 +229,30 @@ impl Database {
         }
     }
 
-    fn error(&self, error: &sqlx::Error) -> StorageError {
+    fn error(&self, error: &sqlx::Error) -> DatabaseError {
         match (self, error) {
             // The file is there; it is the line before it that is long.
             (Self::Sqlite { .. }, sqlx::Error::PoolTimedOut) => {
-                StorageError::Busy { reason: error.to_string() }
+                DatabaseError::Busy { reason: error.to_string() }
             }
-            _ => StorageError::from_sqlx(error),
+            _ => DatabaseError::from_sqlx(error),
         }
     }
 }
 
 /// A transaction.
-pub(super) enum Session {
+pub(crate) enum Session {
     Sqlite(Transaction<'static, Sqlite>),
     Postgres(Transaction<'static, Postgres>),
 }
 
 impl Session {
     /// One statement; returns how many rows it changed.
-    pub(super) async fn execute(
+    pub(crate) async fn execute(
         &mut self,
         sql: &'static str,
         values: &[Value<'_>],
-    ) -> Result<u64, StorageError> {
+    ) -> Result<u64, DatabaseError> {
         match self {
             Self::Sqlite(session) => {
                 bound!(Sqlite, sql, values).execute(&mut **session).await.map(|it| it.rows_affected())
@@ -218,15 +261,15 @@ impl Session {
                 bound!(Postgres, sql, values).execute(&mut **session).await.map(|it| it.rows_affected())
             }
         }
-        .map_err(|it| StorageError::from_sqlx(&it))
+        .map_err(|it| DatabaseError::from_sqlx(&it))
     }
 
     /// One statement that returns rows.
-    pub(super) async fn fetch(
+    pub(crate) async fn fetch(
         &mut self,
         sql: &'static str,
         values: &[Value<'_>],
-    ) -> Result<Vec<Row>, StorageError> {
+    ) -> Result<Vec<Row>, DatabaseError> {
         match self {
             Self::Sqlite(session) => {
                 let rows = bound!(Sqlite, sql, values).fetch_all(&mut **session).await;
@@ -237,11 +280,11 @@ impl Session {
                 rows.map(|it| it.into_iter().map(Row::Postgres).collect())
             }
         }
-        .map_err(|it| StorageError::from_sqlx(&it))
+        .map_err(|it| DatabaseError::from_sqlx(&it))
     }
 
     /// Statements of our own, none of which has values.
-    pub(super) async fn script(&mut self, sql: String) -> Result<(), StorageError> {
+    pub(crate) async fn script(&mut self, sql: String) -> Result<(), DatabaseError> {
         match self {
             Self::Sqlite(session) => {
                 sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **session).await.map(drop)
@@ -250,12 +293,12 @@ impl Session {
                 sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **session).await.map(drop)
             }
         }
-        .map_err(|it| StorageError::from_sqlx(&it))
+        .map_err(|it| DatabaseError::from_sqlx(&it))
     }
 
     /// Waits for a lock that others take too, which ends with the transaction. SQLite has one for
     /// everything, and this transaction has it already.
-    pub(super) async fn lock(&mut self, lock: i64) -> Result<(), StorageError> {
+    pub(crate) async fn lock(&mut self, lock: i64) -> Result<(), DatabaseError> {
         match self {
             Self::Sqlite(_) => Ok(()),
             Self::Postgres(_) => {
@@ -265,7 +308,7 @@ impl Session {
     }
 
     /// SQL of ours in the words of this database.
-    pub(super) fn dialect(&self, sql: &str) -> String {
+    pub(crate) fn dialect(&self, sql: &str) -> String {
         let (identity, bytes, bytewise) = match self {
             Self::Sqlite(_) => ("INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB", "BINARY"),
             Self::Postgres(_) => ("BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "BYTEA", "\"C\""),
@@ -274,57 +317,67 @@ impl Session {
     }
 
     /// Makes it last.
-    pub(super) async fn commit(self) -> Result<(), StorageError> {
+    pub(crate) async fn commit(self) -> Result<(), DatabaseError> {
         match self {
             Self::Sqlite(session) => session.commit().await,
             Self::Postgres(session) => session.commit().await,
         }
-        .map_err(|it| StorageError::from_sqlx(&it))
+        .map_err(|it| DatabaseError::from_sqlx(&it))
     }
 }
 
 /// A row that came back.
-pub(super) enum Row {
+pub(crate) enum Row {
     Sqlite(SqliteRow),
     Postgres(PgRow),
 }
 
 impl Row {
-    pub(super) fn integer(&self, column: usize) -> Result<i64, StorageError> {
+    pub(crate) fn integer(&self, column: usize) -> Result<i64, DatabaseError> {
         match self {
             Self::Sqlite(row) => row.try_get(column),
             Self::Postgres(row) => row.try_get(column),
         }
-        .map_err(|it| StorageError::from_sqlx(&it))
+        .map_err(|it| DatabaseError::from_sqlx(&it))
     }
 
-    pub(super) fn text(&self, column: usize) -> Result<String, StorageError> {
+    pub(crate) fn optional_text(&self, column: usize) -> Result<Option<String>, DatabaseError> {
         match self {
             Self::Sqlite(row) => row.try_get(column),
             Self::Postgres(row) => row.try_get(column),
         }
-        .map_err(|it| StorageError::from_sqlx(&it))
+        .map_err(|it| DatabaseError::from_sqlx(&it))
     }
 
-    pub(super) fn bytes(&self, column: usize) -> Result<Vec<u8>, StorageError> {
+    pub(crate) fn text(&self, column: usize) -> Result<String, DatabaseError> {
+        match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        }
+        .map_err(|it| DatabaseError::from_sqlx(&it))
+    }
+
+    pub(crate) fn bytes(&self, column: usize) -> Result<Vec<u8>, DatabaseError> {
         self.optional_bytes(column)?
-            .ok_or_else(|| StorageError::Corrupt { reason: "bytes that must be there are not".to_owned() })
+            .ok_or_else(|| DatabaseError::Corrupt { reason: "bytes that must be there are not".to_owned() })
     }
 
-    pub(super) fn optional_bytes(&self, column: usize) -> Result<Option<Vec<u8>>, StorageError> {
+    pub(crate) fn optional_bytes(&self, column: usize) -> Result<Option<Vec<u8>>, DatabaseError> {
         match self {
             Self::Sqlite(row) => row.try_get(column),
             Self::Postgres(row) => row.try_get(column),
         }
-        .map_err(|it| StorageError::from_sqlx(&it))
+        .map_err(|it| DatabaseError::from_sqlx(&it))
     }
 }
 
 /// SQLite makes its files as the process's mask says; sealed keys are no one else's business all the same.
-fn make_private(path: &Path) -> Result<(), StorageError> {
+fn make_private(path: &Path) -> Result<(), DatabaseError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let opened = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    opened.map(drop).map_err(|it| StorageError::Configuration { reason: format!("{}: {it}", path.display()) })
+    opened
+        .map(drop)
+        .map_err(|it| DatabaseError::Configuration { reason: format!("{}: {it}", path.display()) })
 }
 
 /// How long somebody waits for a lock or a connection: less than clients wait for an answer.
@@ -335,3 +388,5 @@ const PATIENCE_OF_POSTGRES: &str = "SET LOCAL lock_timeout = '5s'; SET LOCAL sta
 const READERS: u32 = 4;
 /// PostgreSQL has 100 connections by default, for all servers together.
 const POSTGRES_CONNECTIONS: u32 = 16;
+/// One reads, and one is spare.
+const FOREIGN_CONNECTIONS: u32 = 2;
