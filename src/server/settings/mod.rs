@@ -4,15 +4,24 @@
 //! bound, and paths are relative to the file that names them. What is named is not opened, but for the
 //! environment's variables nothing else is asked.
 
+mod document;
+mod notary;
+#[cfg(test)]
+mod tests;
+mod values;
+
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use url::Url;
+use zeroize::Zeroizing;
 
-use crate::image::Gun;
+pub use self::values::{GunPrefixes, Network, ValueError};
+
+use crate::http::read_bounded;
 use crate::signer::settings::Sealing;
 use crate::signer::vault::{Lookup, SecretPlace};
 use crate::signer::{KeyAlgorithm, TlsFiles};
@@ -192,7 +201,7 @@ pub enum TokenKeys {
     },
 }
 
-/// What requests may cost. Each has its sentence where the settings are read.
+/// What requests may cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at the same time.
@@ -228,13 +237,6 @@ pub struct Rate {
     pub per_minute: u32,
 }
 
-/// A network of IP addresses: `10.0.0.0/8`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    prefix: u8,
-}
-
 /// How long what the server signs is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetimes {
@@ -251,12 +253,6 @@ pub struct Caching {
     pub current: Duration,
     /// A file asked for by hash or version, which never changes.
     pub consistent: Duration,
-}
-
-/// Which repositories are meant: those whose names begin so, each with `/` at the end. None: all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GunPrefixes {
-    prefixes: Vec<String>,
 }
 
 /// Where metrics are shown.
@@ -290,54 +286,125 @@ pub struct SettingsError {
 }
 
 impl Settings {
-    /// Reads a file: JSON where its name says so, else TOML.
+    /// Reads a file: JSON, as a notary-server has it, where its name says so, else TOML.
     pub fn load(path: &Path, variables: Lookup<'_>) -> Result<Self, SettingsError> {
-        let _ = (path, variables);
-        todo!()
+        let unusable = |reason: String| SettingsError { path: path.to_owned(), reason };
+        let bytes = read_bounded(path, FILE_LIMIT).map_err(|it| unusable(it.to_string()))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| unusable("it is not UTF-8".to_owned()))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let state = state_folder(variables, rustix::process::geteuid().is_root());
+        let json = path.extension().is_some_and(|it| it == "json");
+        let read = if json {
+            notary::parse(text, folder, state, variables)
+        } else {
+            document::parse(text, folder, state)
+        };
+        read.map_err(unusable)
     }
 
     /// What counts where there is no file: loopback with a certificate of its own, and everything else
     /// in this folder.
     #[must_use]
     pub fn standalone(state: &Path) -> Self {
-        let _ = state;
-        todo!()
+        Self {
+            state: state.to_owned(),
+            listen: vec![DEFAULT_LISTEN.to_owned()],
+            tls: Tls::Own,
+            storage: Storage::Sqlite(state.join(DATABASE_NAME)),
+            signer: Signer::Inside(None),
+            key_algorithm: KeyAlgorithm::default(),
+            access: AccessSettings::None,
+            limits: Limits::usual(),
+            lifetimes: Lifetimes::NOTARY,
+            caching: Caching::NOTARY,
+            history: None,
+            gun_prefixes: GunPrefixes::default(),
+            metrics: Metrics::Shared,
+            log: AccessLog::default(),
+        }
     }
+}
+
+impl Limits {
+    /// What holds where nothing else is said.
+    #[must_use]
+    pub fn usual() -> Self {
+        Self {
+            connections: 10_000,
+            connections_per_client: 1_000,
+            upload_bytes: 64 << 20,
+            uploads_bytes: 128 << 20,
+            head_patience: Duration::from_secs(10),
+            idle_patience: Duration::from_secs(30),
+            request_patience: Duration::from_mins(5),
+            drain: Duration::from_secs(30),
+            requests: Rate { burst: 0, per_minute: 0 },
+            failures: Rate { burst: 20, per_minute: 20 },
+            proxies: Vec::new(),
+        }
+    }
+}
+
+impl Lifetimes {
+    /// Notary's: two weeks, and three years.
+    pub const NOTARY: Self = Self {
+        timestamp: SignedDuration::from_hours(24 * 14),
+        snapshot: SignedDuration::from_hours(24 * 365 * 3),
+    };
+}
+
+impl Caching {
+    /// Notary's: five minutes, and thirty days.
+    pub const NOTARY: Self =
+        Self { current: Duration::from_mins(5), consistent: Duration::from_hours(24 * 30) };
 }
 
 impl DatabaseAddress {
     /// The address itself.
-    pub async fn fetch(&self, variables: Lookup<'_>) -> Result<String, String> {
-        let _ = variables;
-        todo!()
+    pub async fn fetch(&self, variables: Lookup<'_>) -> Result<Zeroizing<String>, AddressError> {
+        let place = match self {
+            Self::Written(address) => return Ok(Zeroizing::new(address.clone())),
+            Self::Kept(place) => place,
+        };
+        place.text(variables).await.map_err(|reason| AddressError { reason })
     }
 }
 
-impl std::fmt::Debug for DatabaseAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("DatabaseAddress(…)")
+impl fmt::Debug for DatabaseAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Written(_) => f.write_str("Written(…)"),
+            Self::Kept(place) => f.debug_tuple("Kept").field(place).finish(),
+        }
     }
 }
 
-impl GunPrefixes {
-    /// Whether a repository is one of them.
-    #[must_use]
-    pub fn take(&self, gun: &Gun) -> bool {
-        self.prefixes.is_empty() || self.prefixes.iter().any(|it| gun.as_str().starts_with(it))
-    }
-
-    /// The prefixes; none: all repositories are meant.
-    #[must_use]
-    pub fn as_slice(&self) -> &[String] {
-        &self.prefixes
-    }
+/// A database whose address cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the address of the database cannot be had from {reason}")]
+pub struct AddressError {
+    reason: String,
 }
 
-impl Network {
-    /// Whether an address is in it.
-    #[must_use]
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let _ = (self.address, self.prefix, address);
-        todo!()
+/// The folder for what a server makes itself: `$TRUSTGATE_SERVER_STATE`, else the system's for root and
+/// the user's for a user. `None`: nothing says where the user's is.
+#[must_use]
+pub fn state_folder(variables: Lookup<'_>, root: bool) -> Option<PathBuf> {
+    let folder = |name: &str| variables(name).filter(|it| !it.is_empty()).map(PathBuf::from);
+    if let Some(folder) = folder("TRUSTGATE_SERVER_STATE") {
+        return Some(folder);
     }
+    if root {
+        return Some(PathBuf::from("/var/lib/trustgate-server"));
+    }
+    // What is not absolute is to be passed over, says the XDG specification.
+    let state = folder("XDG_STATE_HOME").filter(|it| it.is_absolute());
+    let state = state.or_else(|| folder("HOME").map(|it| it.join(".local/state")))?;
+    Some(state.join("trustgate-server"))
 }
+
+/// Notary's port, for this machine alone.
+const DEFAULT_LISTEN: &str = "127.0.0.1:4443";
+const DATABASE_NAME: &str = "server.db";
+/// A file of settings has a few kilobytes; one with many rules has more.
+const FILE_LIMIT: u64 = 4 << 20;

@@ -106,18 +106,23 @@ impl Settings {
             }
             Storage::Memory | Storage::Postgres { .. } | Storage::Taken { .. } => {}
         }
-        if let Sealing::Keys { sources, .. } = &mut self.sealing {
+        self.sealing.beneath(folder);
+        self
+    }
+}
+
+impl Sealing {
+    /// Has paths be relative to a folder.
+    pub(crate) fn beneath(&mut self, folder: &Path) {
+        if let Self::Keys { sources, .. } = self {
             for source in sources.values_mut() {
                 if let SecretPlace::File(path) = &mut source.place {
                     *path = folder.join(&*path);
                 }
             }
         }
-        self
     }
-}
 
-impl Sealing {
     /// Fetches the key-encryption keys.
     pub async fn fetch(&self, variables: Lookup<'_>) -> Result<SealingKeys, SealingError> {
         match self {
@@ -194,9 +199,10 @@ impl StorageTable {
     }
 }
 
+/// What keys are sealed with, as a file has it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SealingTable {
+pub(crate) struct SealingTable {
     current: String,
     keys: BTreeMap<String, SourceTable>,
 }
@@ -227,7 +233,8 @@ fn parse(text: &str) -> Result<Settings, String> {
 }
 
 impl SealingTable {
-    fn sealing(self) -> Result<Sealing, String> {
+    /// What it says.
+    pub(crate) fn sealing(self) -> Result<Sealing, String> {
         let mut sources = BTreeMap::new();
         for (name, table) in self.keys {
             let source = table.source().ok_or_else(|| {
@@ -251,7 +258,7 @@ impl SourceTable {
 }
 
 /// The one place of a secret that is named.
-fn place(
+pub(crate) fn place(
     file: Option<PathBuf>,
     environment: Option<String>,
     command: Option<Vec<String>>,
