@@ -16,7 +16,7 @@ use super::view::Parsed;
 
 /// The certificates of one key: the leaf that holds it, then authorities between it and others.
 #[derive(Clone, Debug)]
-pub(super) struct Bundle {
+pub(crate) struct Bundle {
     certificates: Vec<Certificate>,
     first: Certificate,
 }
@@ -39,8 +39,18 @@ impl Bundle {
         Ok(Self { certificates: certificates.collect::<Parsed<_>>()?, first })
     }
 
+    /// A leaf, then authorities between it and others, each in DER.
+    pub(crate) fn from_der(chain: Vec<Vec<u8>>) -> Parsed<Self> {
+        if chain.len() > BUNDLE_LIMIT {
+            return Err(format!("more than {BUNDLE_LIMIT} certificates for one key"));
+        }
+        let mut certificates = chain.into_iter().map(Certificate::parse);
+        let first = certificates.next().ok_or("the key holds no certificate")??;
+        Ok(Self { certificates: certificates.collect::<Parsed<_>>()?, first })
+    }
+
     /// The certificate that holds the key.
-    pub(super) fn first(&self) -> &Certificate {
+    pub(crate) fn first(&self) -> &Certificate {
         &self.first
     }
 
@@ -56,7 +66,7 @@ impl Bundle {
     }
 
     /// Checks that the leaf leads to one of the authorities, at a time or whatever the time.
-    pub(super) fn chains_to(&self, authorities: &[Certificate], at: Option<Timestamp>) -> Parsed<()> {
+    pub(crate) fn chains_to(&self, authorities: &[Certificate], at: Option<Timestamp>) -> Parsed<()> {
         let mut search = Search { intermediates: &self.certificates, authorities, at, steps: CHAIN_STEPS };
         search.vouched_for(&self.first, 0)
     }
@@ -64,21 +74,21 @@ impl Bundle {
 
 /// One certificate.
 #[derive(Clone, Debug)]
-pub(super) struct Certificate {
+pub(crate) struct Certificate {
     der: Vec<u8>,
     parsed: x509_cert::Certificate,
 }
 
 impl Certificate {
     /// Reads one DER certificate.
-    pub(super) fn parse(der: Vec<u8>) -> Parsed<Self> {
+    pub(crate) fn parse(der: Vec<u8>) -> Parsed<Self> {
         let parsed = x509_cert::Certificate::from_der(&der)
             .map_err(|it| format!("the certificate is malformed: {it}"))?;
         Ok(Self { der, parsed })
     }
 
     /// The DER `SubjectPublicKeyInfo`, as the certificate has it.
-    pub(super) fn key_info(&self) -> Vec<u8> {
+    pub(crate) fn key_info(&self) -> Vec<u8> {
         self.parsed.tbs_certificate().subject_public_key_info().to_der().unwrap_or_default()
     }
 

@@ -10,7 +10,7 @@
 mod attacks;
 pub mod author;
 pub mod canonical;
-mod certificate;
+pub(crate) mod certificate;
 mod chain;
 pub(crate) mod der;
 mod document;

@@ -3,14 +3,24 @@
 //! An `Authorization` header comes in with what is to be done where, and a decision goes out. Knows
 //! nothing of HTTP beyond the two headers, and nothing of what is stored.
 
+mod challenge;
+mod htpasswd;
+mod rates;
+mod rules;
+mod token;
+mod watched;
+
 use std::fmt;
-use std::net::IpAddr;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::settings::{AccessSettings, Limits};
+pub use self::rates::{RateLimits, RetryAfter, client_address};
+
+use self::htpasswd::Htpasswd;
+use self::token::Tokens;
+use super::settings::AccessSettings;
 use crate::image::Gun;
+use crate::text::visible_prefix;
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +48,7 @@ impl fmt::Display for Caller {
     /// The name, fit for a log; `-` without one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {
-            Some(name) => f.write_str(&crate::text::visible_prefix(name, 100)),
+            Some(name) => f.write_str(&visible_prefix(name, SHOWN)),
             None => f.write_str("-"),
         }
     }
@@ -78,19 +88,32 @@ pub struct Challenge {
 }
 
 /// Decides who may do what.
-pub struct Access {}
+pub struct Access {
+    way: Way,
+}
+
+enum Way {
+    Htpasswd(Htpasswd),
+    Open,
+    Token(Tokens),
+}
 
 impl Access {
-    /// What the settings say. Files are read once, to know that they can be.
+    /// What the settings say. Files are read once, to know that they can be; keys that are fetched may
+    /// come later.
     pub async fn open(settings: &AccessSettings, now: Timestamp) -> Result<Self, AccessError> {
-        let _ = (settings, now);
-        todo!()
+        let way = match settings {
+            AccessSettings::None => Way::Open,
+            AccessSettings::Htpasswd(settings) => Way::Htpasswd(Htpasswd::open(settings, now)?),
+            AccessSettings::Token(settings) => Way::Token(Tokens::open(settings, now).await?),
+        };
+        Ok(Self { way })
     }
 
     /// Everybody may do everything.
     #[must_use]
     pub fn none() -> Self {
-        Self {}
+        Self { way: Way::Open }
     }
 
     /// Whether this may be done by whoever sends this `Authorization` header.
@@ -101,14 +124,21 @@ impl Access {
         action: Action,
         now: Timestamp,
     ) -> Decision {
-        let _ = (authorization, gun, action, now);
-        todo!()
+        match &self.way {
+            Way::Htpasswd(it) => it.decide(authorization, gun, action, now).await,
+            Way::Open => Decision::Granted(Caller::default()),
+            Way::Token(it) => it.decide(authorization, gun, action, now).await,
+        }
     }
 
-    /// What keeps credentials from being checked, if anything does.
+    /// What keeps credentials from being checked as the settings say, if anything does.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
-        todo!()
+        match &self.way {
+            Way::Htpasswd(it) => it.problem(),
+            Way::Open => None,
+            Way::Token(it) => it.problem(),
+        }
     }
 }
 
@@ -124,47 +154,13 @@ pub enum AccessError {
         /// Why.
         reason: String,
     },
+    /// The system gives no randomness.
+    #[error("the system gives no random numbers: {reason}")]
+    Random {
+        /// What it said.
+        reason: String,
+    },
 }
 
-/// What clients may ask for in a while.
-pub struct RateLimits {}
-
-impl RateLimits {
-    /// Limits as the settings have them.
-    #[must_use]
-    pub fn new(limits: &Limits) -> Self {
-        let _ = limits;
-        todo!()
-    }
-
-    /// Takes a request of this client, or says when the next will be. A caller with a name counts by
-    /// it, whatever the address; one without counts by address, an IPv6 network of /64 as one.
-    pub fn admit(&self, peer: IpAddr, caller: &Caller, now: Timestamp) -> Result<(), RetryAfter> {
-        let _ = (peer, caller, now);
-        todo!()
-    }
-
-    /// Whether this address may send credentials, or sent wrong ones too often: to be asked before
-    /// [`Access::decide`].
-    pub fn may_try(&self, peer: IpAddr, now: Timestamp) -> Result<(), RetryAfter> {
-        let _ = (peer, now);
-        todo!()
-    }
-
-    /// Remembers that wrong credentials came from this address.
-    pub fn failed(&self, peer: IpAddr, now: Timestamp) {
-        let _ = (peer, now);
-        todo!()
-    }
-}
-
-/// When to come again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RetryAfter(pub Duration);
-
-/// Who asks, as far as addresses say: the peer, or whom a proxy of ours names in `X-Forwarded-For`.
-#[must_use]
-pub fn client_address(peer: IpAddr, forwarded: Option<&str>, proxies: &[super::settings::Network]) -> IpAddr {
-    let _ = (forwarded, proxies);
-    peer
-}
+/// As much of a name as a log shows.
+const SHOWN: usize = 100;
