@@ -30,6 +30,8 @@ pub enum ErrorCode {
     NoFilename,
     /// Nothing here keeps files.
     NoStorage,
+    /// Whoever asks asked too often.
+    TooManyRequests,
     /// Whoever asks must say who they are.
     Unauthorized,
     /// Something else went wrong.
@@ -65,6 +67,8 @@ impl ErrorCode {
             Self::NoCryptoService => ("NO_CRYPTOSERVICE", "the server's signing keys cannot be reached"),
             Self::NoFilename => ("NO_FILENAME", "a part of the upload names no role"),
             Self::NoStorage => ("NO_STORAGE", "the server has no storage"),
+            // Notary has no such code; registries call it so.
+            Self::TooManyRequests => ("TOOMANYREQUESTS", "too many requests; try again later"),
             Self::Unauthorized => ("UNAUTHORIZED", "authentication required"),
             Self::Unknown => ("UNKNOWN", "the server could not do this"),
             Self::Updating => ("UPDATING", "the update could not be stored"),

@@ -2,11 +2,16 @@
 //!
 //! [`storage`] keeps files and knows nothing of what they say; [`publication`] decides what may be
 //! published and writes what the server itself signs. Both take the time as a parameter, and neither
-//! speaks HTTP: an [`ErrorAnswer`] is as near as they come.
+//! speaks HTTP: an [`ErrorAnswer`] is as near as they come. [`api`] does, and [`listener`] has the
+//! connections that it comes by; [`program`] puts everything together.
 
 pub mod access;
 mod answer;
+pub mod api;
+pub mod certificate;
 pub mod freshness;
+pub mod listener;
+pub mod program;
 pub mod publication;
 pub mod settings;
 pub mod storage;

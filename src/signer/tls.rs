@@ -41,7 +41,7 @@ impl TlsFiles {
             .with_safe_default_protocol_versions()
             .map_err(|it| unusable(&self.certificate, &it))?
             .with_client_cert_verifier(self.known_clients()?)
-            .with_single_cert(certificates(&self.certificate)?, self.private_key()?)
+            .with_single_cert(self.chain()?, self.private_key()?)
             .map_err(|it| unusable(&self.certificate, &it))?;
         config.alpn_protocols = vec![HTTP2.to_vec()];
         Ok(Arc::new(config))
@@ -54,19 +54,24 @@ impl TlsFiles {
             .with_safe_default_protocol_versions()
             .map_err(|it| unusable(&self.certificate, &it))?
             .with_root_certificates(self.roots()?)
-            .with_client_auth_cert(certificates(&self.certificate)?, self.private_key()?)
+            .with_client_auth_cert(self.chain()?, self.private_key()?)
             .map_err(|it| unusable(&self.certificate, &it))?;
         config.alpn_protocols = vec![HTTP2.to_vec()];
         Ok(Arc::new(config))
     }
 
-    pub(super) fn known_clients(&self) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    pub(crate) fn known_clients(&self) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let vouched = WebPkiClientVerifier::builder_with_provider(self.roots()?.into(), provider)
             .build()
             .map_err(|it| unusable(&self.authorities, &it))?;
         let listed = certificates(&self.authorities)?;
         Ok(Arc::new(KnownClients { listed, vouched }))
+    }
+
+    /// The certificate that is shown, and those between it and its authority.
+    pub(crate) fn chain(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        certificates(&self.certificate)
     }
 
     fn roots(&self) -> Result<RootCertStore, TlsError> {
@@ -77,7 +82,8 @@ impl TlsFiles {
         Ok(roots)
     }
 
-    fn private_key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
+    /// The private key of the certificate that is shown.
+    pub(crate) fn private_key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
         let pem = read_bounded(&self.key, PEM_LIMIT).map(Zeroizing::new);
         let pem = pem.map_err(|it| unusable(&self.key, &it))?;
         PrivateKeyDer::from_pem_slice(&pem).map_err(|it| unusable(&self.key, &it))
@@ -154,6 +160,12 @@ pub struct TlsError {
     reason: String,
 }
 
+impl TlsError {
+    pub(crate) fn new(path: &Path, reason: &dyn ToString) -> Self {
+        Self { path: path.to_owned(), reason: reason.to_string() }
+    }
+}
+
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let pem = read_bounded(path, PEM_LIMIT).map_err(|it| unusable(path, &it))?;
     let certificates: Vec<_> =
@@ -165,7 +177,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 }
 
 fn unusable(path: &Path, reason: &dyn ToString) -> TlsError {
-    TlsError { path: path.to_owned(), reason: reason.to_string() }
+    TlsError::new(path, reason)
 }
 
 /// What gRPC is spoken over.

@@ -1,0 +1,99 @@
+//! Why a server does not start, or ends.
+
+use std::path::{Path, PathBuf};
+
+use crate::server::access::AccessError;
+use crate::server::certificate::CertificateError;
+use crate::server::settings::SettingsError;
+use crate::server::storage::StorageError;
+use crate::signer::settings::SealingError;
+use crate::signer::{KeyServiceError, RowsError, TlsError};
+
+/// One reason why a server does not start, or ends.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProgramError {
+    /// Nobody can be let in.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The server's own certificate cannot be made.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The address of the database cannot be had.
+    #[error("the address of the database cannot be had: {0}")]
+    Database(String),
+    /// The key that sealed what is stored is gone.
+    #[error("the keys in the storage are sealed with the key-encryption key in `{}`, which is not there", path.display())]
+    KeyLost {
+        /// Where it was.
+        path: PathBuf,
+    },
+    /// The signer cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyServiceError),
+    /// An address cannot be listened at.
+    #[error("`{address}` cannot be listened at: {reason}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// Something that the settings name does not work.
+    #[error("{part} does not work: {reason}")]
+    Part {
+        /// What.
+        part: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// Sealed keys cannot be read.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
+    /// Keys cannot be sealed.
+    #[error(transparent)]
+    Sealing(#[from] SealingError),
+    /// The settings are unusable.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The system lets no signals through.
+    #[error("signals cannot be waited for: {reason}")]
+    Signal {
+        /// What the system said.
+        reason: String,
+    },
+    /// Something in the state folder cannot be used.
+    #[error("`{}` cannot be used: {reason}", path.display())]
+    State {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Nobody says where the state folder is.
+    #[error("there is no folder to keep anything in")]
+    StateUnknown,
+    /// Nothing can be stored.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// TLS cannot start.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+impl ProgramError {
+    pub(super) fn state(path: &Path, reason: &dyn ToString) -> Self {
+        Self::State { path: path.to_owned(), reason: reason.to_string() }
+    }
+
+    /// What to do about it, where there is one thing.
+    #[must_use]
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Sealing(SealingError::Secret(error)) => Some(error.help()),
+            Self::KeyLost { .. } => Some("put it back from a backup; without it the keys are lost"),
+            Self::StateUnknown => Some("set TRUSTGATE_SERVER_STATE"),
+            _ => None,
+        }
+    }
+}
