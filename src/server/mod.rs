@@ -11,6 +11,7 @@ pub mod api;
 pub mod certificate;
 pub mod freshness;
 pub mod listener;
+pub mod page;
 pub mod program;
 pub mod publication;
 pub mod settings;

@@ -22,4 +22,5 @@ mod publish;
 mod push_faults;
 mod push_pull;
 mod signing;
+mod status_page;
 mod verify_pin;

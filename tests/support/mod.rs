@@ -4,6 +4,7 @@
 //! [`Engine`] builds with it; [`image`] makes, pushes and signs images; [`table`] reads cases
 //! from `testdata`. Nothing here knows what trustgate should decide: that is the tests' part.
 
+pub(crate) mod browser;
 pub(crate) mod engine;
 pub(crate) mod image;
 pub(crate) mod lab;

@@ -140,6 +140,8 @@ pub struct Standing {
     pub role: RoleName,
     /// Its version.
     pub version: Version,
+    /// Its SHA-256.
+    pub sha256: [u8; 32],
     /// How many bytes it has.
     pub size: u64,
     /// When it expires.

@@ -336,7 +336,7 @@ fn current_file(row: &Row) -> Result<(RoleName, Current), StorageError> {
     Ok((role_of(row, 0)?, Current { id: row.integer(3)?, head }))
 }
 
-/// Reads role, version, size and the two times.
+/// Reads role, version, hash, size and the two times.
 fn standing(row: &Row) -> Result<Standing, StorageError> {
     let moment = |column| {
         Timestamp::from_second(row.integer(column)?.div_euclid(1000)).map_err(|it| corrupt(it.to_string()))
@@ -344,9 +344,10 @@ fn standing(row: &Row) -> Result<Standing, StorageError> {
     Ok(Standing {
         role: role_of(row, 0)?,
         version: version_of(row, 1)?,
-        size: u64::try_from(row.integer(2)?).map_err(|it| corrupt(it.to_string()))?,
-        expires: moment(3)?,
-        stored: moment(4)?,
+        sha256: hash_of(row.bytes(2)?)?,
+        size: u64::try_from(row.integer(3)?).map_err(|it| corrupt(it.to_string()))?,
+        expires: moment(4)?,
+        stored: moment(5)?,
     })
 }
 
@@ -432,8 +433,8 @@ const REPOSITORIES_IN_SQLITE: &str = "SELECT gun FROM repositories \
     WHERE gun > $1 AND lower(gun) LIKE $2 ESCAPE '!' ORDER BY gun LIMIT $3";
 const REPOSITORIES_IN_POSTGRES: &str = "SELECT gun FROM repositories \
     WHERE gun COLLATE \"C\" > $1 AND lower(gun COLLATE \"C\") LIKE $2 ESCAPE '!' ORDER BY gun COLLATE \"C\" LIMIT $3";
-const STANDING: &str = "SELECT c.role, f.version, CAST(octet_length(f.content) AS BIGINT), f.expires_at, \
-    f.stored_at FROM repositories r JOIN current_files c ON c.repository = r.id \
+const STANDING: &str = "SELECT c.role, f.version, f.sha256, CAST(octet_length(f.content) AS BIGINT), \
+    f.expires_at, f.stored_at FROM repositories r JOIN current_files c ON c.repository = r.id \
     JOIN files f ON f.id = c.file WHERE r.gun = $1";
 const PRUNE: &str = "DELETE FROM files WHERE id IN (SELECT id FROM files \
     WHERE replaced_at IS NOT NULL AND replaced_at < $1 AND role <> 'root' LIMIT $2)";

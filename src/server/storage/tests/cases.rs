@@ -248,17 +248,17 @@ async fn a_repositorys_standing_is_that_of_its_newest_files(storage: &SqlStorage
     assert_eq!(storage.standing(&name).await.unwrap(), []);
     publish(storage, &name, &[file("targets", 1, ""), file("timestamp", 1, "")]).await.unwrap();
     let timestamp = NewFile::new(RoleName::TIMESTAMP, version(2), days(3), vec![0xff; 3 << 20]);
-    publish(storage, &name, &[timestamp]).await.unwrap();
-    let standing = |role, number, size, expires| Standing {
-        role,
-        version: version(number),
-        size,
-        expires,
+    publish(storage, &name, std::slice::from_ref(&timestamp)).await.unwrap();
+    let standing = |file: NewFile| Standing {
+        role: file.role,
+        version: file.version,
+        sha256: file.sha256,
+        size: u64::try_from(file.content.len()).unwrap(),
+        expires: file.expires,
         stored: now(),
     };
-    let targets = standing(RoleName::TARGETS, 1, 10, days(14));
-    let timestamp = standing(RoleName::TIMESTAMP, 2, 3 << 20, days(3));
-    assert_eq!(storage.standing(&name).await.unwrap(), [targets, timestamp]);
+    let expected = [file("targets", 1, ""), timestamp].map(standing);
+    assert_eq!(storage.standing(&name).await.unwrap(), expected);
 }
 
 async fn pruning_keeps_roots_and_what_is_current(storage: &SqlStorage) {
