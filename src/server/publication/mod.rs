@@ -14,7 +14,7 @@ mod seal;
 mod snapshot;
 mod state;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod upload;
 
 pub use error::PublicationError;

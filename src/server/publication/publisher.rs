@@ -79,20 +79,28 @@ impl Publisher {
         upload: Upload,
         now: Timestamp,
     ) -> Result<Published, PublicationError> {
-        self.carry_out(gun, &Work { upload: Arc::new(upload), renewal: Renewal::Snapshot }, now).await
+        let work = Work { upload: Arc::new(upload), renewal: Renewal::Snapshot };
+        self.carry_out(gun, &work, ATTEMPTS, now).await
     }
 
-    /// Signs the server's own files anew.
+    /// Signs the server's own files anew. Where somebody else was faster, that is [`StorageError::Moved`]:
+    /// they did it.
     pub async fn renew(
         &self,
         gun: &Gun,
         renewal: Renewal,
         now: Timestamp,
     ) -> Result<Published, PublicationError> {
-        self.carry_out(gun, &Work { upload: Arc::default(), renewal }, now).await
+        self.carry_out(gun, &Work { upload: Arc::default(), renewal }, 1, now).await
     }
 
-    async fn carry_out(&self, gun: &Gun, work: &Work, now: Timestamp) -> Result<Published, PublicationError> {
+    async fn carry_out(
+        &self,
+        gun: &Gun,
+        work: &Work,
+        most: u32,
+        now: Timestamp,
+    ) -> Result<Published, PublicationError> {
         let mut hasher = DefaultHasher::new();
         gun.hash(&mut hasher);
         let line = usize::try_from(hasher.finish() % LINES).unwrap_or_default();
@@ -104,7 +112,7 @@ impl Publisher {
         loop {
             match self.attempt(gun, work, now).await {
                 // Another server was faster. What was handed in may still fit, on what is there now.
-                Err(PublicationError::Storage(StorageError::Moved)) if attempts < ATTEMPTS => attempts += 1,
+                Err(PublicationError::Storage(StorageError::Moved)) if attempts < most => attempts += 1,
                 outcome => return outcome,
             }
         }

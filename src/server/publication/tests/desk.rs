@@ -14,16 +14,16 @@ use crate::tuf::{KeyId, PublicKey};
 
 /// Keys in a map; they can be put out of reach.
 #[derive(Default)]
-pub(super) struct TestKeys {
+pub(in crate::server) struct TestKeys {
     keys: Mutex<BTreeMap<KeyId, (RoleName, TestKey)>>,
     made: AtomicUsize,
-    pub(super) signed: AtomicUsize,
-    pub(super) away: AtomicBool,
+    pub(in crate::server) signed: AtomicUsize,
+    pub(in crate::server) away: AtomicBool,
 }
 
 impl TestKeys {
     /// Takes a key in.
-    pub(super) fn add(&self, role: &RoleName, key: &TestKey) {
+    pub(in crate::server) fn add(&self, role: &RoleName, key: &TestKey) {
         let entry = (role.clone(), key.clone());
         self.keys.lock().unwrap().insert(key.public().id().clone(), entry);
     }
@@ -83,14 +83,14 @@ impl KeyService for TestKeys {
 }
 
 /// A publisher and what is behind it.
-pub(super) struct Desk {
-    pub(super) storage: Arc<SqlStorage>,
-    pub(super) keys: Arc<TestKeys>,
-    pub(super) publisher: Publisher,
+pub(in crate::server) struct Desk {
+    pub(in crate::server) storage: Arc<SqlStorage>,
+    pub(in crate::server) keys: Arc<TestKeys>,
+    pub(in crate::server) publisher: Publisher,
 }
 
 impl Desk {
-    pub(super) async fn new() -> Self {
+    pub(in crate::server) async fn new() -> Self {
         let storage = Arc::new(SqlStorage::in_memory().await.unwrap());
         let keys = Arc::new(TestKeys::default());
         let publisher = Publisher::new(
@@ -102,7 +102,7 @@ impl Desk {
     }
 
     /// Another server on the same storage and keys.
-    pub(super) fn beside(&self) -> Publisher {
+    pub(in crate::server) fn beside(&self) -> Publisher {
         Publisher::new(
             Arc::clone(&self.storage) as Arc<dyn Storage>,
             Arc::clone(&self.keys) as Arc<dyn KeyService>,
@@ -111,7 +111,7 @@ impl Desk {
     }
 
     /// A repository whose snapshot and timestamp this server signs, as docker makes it.
-    pub(super) fn repository(&self) -> Repository {
+    pub(in crate::server) fn repository(&self) -> Repository {
         let mut repository = Repository::new(BASE);
         for role in [RoleName::SNAPSHOT, RoleName::TIMESTAMP] {
             let key = TestKey::ed25519(&format!("server {role}"));
@@ -122,14 +122,14 @@ impl Desk {
     }
 
     /// A repository of which this server signs the timestamp only.
-    pub(super) fn repository_with_snapshot(&self) -> Repository {
+    pub(in crate::server) fn repository_with_snapshot(&self) -> Repository {
         let mut repository = self.repository();
         repository.replace_keys("snapshot", vec![TestKey::p256("own snapshot")], 1);
         repository
     }
 
     /// Hands in these roles' files.
-    pub(super) async fn publish(
+    pub(in crate::server) async fn publish(
         &self,
         repository: &Repository,
         roles: &[&str],
@@ -138,7 +138,7 @@ impl Desk {
     }
 
     /// A desk where this is published.
-    pub(super) async fn with(make: impl FnOnce(&Self) -> Repository) -> (Self, Repository) {
+    pub(in crate::server) async fn with(make: impl FnOnce(&Self) -> Repository) -> (Self, Repository) {
         let desk = Self::new().await;
         let mut repository = make(&desk);
         repository.tag("targets", "v1", b"manifest");
@@ -152,7 +152,7 @@ impl Desk {
     }
 
     /// What a client that comes for the first time makes of what is stored.
-    pub(super) async fn read(&self) -> Verified {
+    pub(in crate::server) async fn read(&self) -> Verified {
         let mut files = Repository::new(BASE).publish();
         files.files.clear();
         for role in self.storage.heads(&gun()).await.unwrap().keys() {
@@ -163,19 +163,19 @@ impl Desk {
     }
 
     /// Each role's current version.
-    pub(super) async fn versions(&self) -> Vec<(String, u64)> {
+    pub(in crate::server) async fn versions(&self) -> Vec<(String, u64)> {
         let heads = self.storage.heads(&gun()).await.unwrap();
         heads.iter().map(|(role, it)| (role.to_string(), it.version.get())).collect()
     }
 }
 
 /// These roles' files, signed.
-pub(super) fn upload(repository: &Repository, roles: &[&str]) -> Upload {
+pub(in crate::server) fn upload(repository: &Repository, roles: &[&str]) -> Upload {
     let files = repository.publish();
     Upload::new(roles.iter().map(|it| (role(it), files.get(it)))).unwrap()
 }
 
 /// The same list as [`Desk::versions`].
-pub(super) fn versions<const N: usize>(list: [(&str, u64); N]) -> Vec<(String, u64)> {
+pub(in crate::server) fn versions<const N: usize>(list: [(&str, u64); N]) -> Vec<(String, u64)> {
     list.map(|(role, number)| (role.to_owned(), number)).to_vec()
 }

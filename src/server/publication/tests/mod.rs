@@ -1,7 +1,7 @@
 //! Publishes, as clients hand them in and as a client reads what came of them.
 
 mod attacks;
-mod desk;
+pub(in crate::server) mod desk;
 mod keys;
 mod random;
 mod stories;
