@@ -273,7 +273,7 @@ const TAKEN_OVER: &[&str] = &[
     "caching.max_age.consistent_metadata",
     "repositories.gun_prefixes",
 ];
-/// What a program of another house logs and reports is its own; the rest is RethinkDB's, which is an
+/// What a program of another house logs and reports is its own; the rest is `RethinkDB`'s, which is an
 /// error of its own, and a switch that Notary's own servers do not look at.
 const PASSED_OVER: &[&str] = &[
     "logging",

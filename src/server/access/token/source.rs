@@ -88,7 +88,7 @@ pub(super) struct FetchedKeys {
 #[derive(Default)]
 struct Fetched {
     keys: Option<Arc<KeySet>>,
-    fetched: Option<Timestamp>,
+    at: Option<Timestamp>,
     tried: Option<Timestamp>,
     problem: Option<String>,
 }
@@ -122,7 +122,7 @@ impl FetchedKeys {
     ) -> Result<Vec<VerifyingKey>, NoKey> {
         let look = || {
             let state = self.state();
-            let fresh = state.fetched.is_some_and(|at| is_within(at, now, FRESH_FOR));
+            let fresh = state.at.is_some_and(|at| is_within(at, now, FRESH_FOR));
             state.keys.as_ref().map(|it| (it.find(name, algorithm), fresh))
         };
         if let Some((found, true)) = look()
@@ -131,13 +131,10 @@ impl FetchedKeys {
             return Ok(found);
         }
         self.refresh(now).await;
-        match look() {
-            Some((found, _)) => Ok(found),
-            None => {
-                let reason = self.state().problem.clone().unwrap_or_default();
-                Err(NoKey::Unavailable(reason))
-            }
-        }
+        let Some((found, _)) = look() else {
+            return Err(NoKey::Unavailable(self.state().problem.clone().unwrap_or_default()));
+        };
+        Ok(found)
     }
 
     /// Fetches the keys, unless that was tried a moment ago. Old keys stay until there are new ones.
@@ -158,11 +155,11 @@ impl FetchedKeys {
         match keys {
             Ok(keys) => {
                 state.keys = Some(Arc::new(keys));
-                state.fetched = Some(now);
+                state.at = Some(now);
                 state.problem = None;
             }
             Err(reason) => {
-                state.problem = Some(format!("the keys of `{}` cannot be had: {reason}", self.url))
+                state.problem = Some(format!("the keys of `{}` cannot be had: {reason}", self.url));
             }
         }
     }
