@@ -21,7 +21,7 @@ help: ## lists these targets
 	  || sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST)
 
 deps: ## installs the Debian packages that are missing, and fetches the lab's engines
-	@scripts/deps build lab trixie browser
+	@scripts/deps build lab postgres trixie browser
 
 build: ## builds everything for development
 	@scripts/deps build
@@ -42,10 +42,12 @@ test: deps release ## runs all tests, those with real engines too, against the s
 	TRUSTGATE_REQUIRE_ENGINES=1 \
 	TRUSTGATE_BIN=$(CURDIR)/$(RELEASE)/trustgate \
 	TRUSTGATE_FRONTEND_BIN=$(CURDIR)/$(RELEASE)/trustgate-frontend \
-	$(CARGO) test --locked
+	TRUSTGATE_SERVER_BIN=$(CURDIR)/$(RELEASE)/trustgate-server \
+	TRUSTGATE_SIGNER_BIN=$(CURDIR)/$(RELEASE)/trustgate-signer \
+	scripts/test
 
 test-unit: ## runs the tests that need no engine
-	@scripts/deps build
+	@scripts/deps build postgres
 	$(CARGO) test --lib --bins --test trust
 
 test-e2e: deps ## runs the tests with real engines against the development build
@@ -65,7 +67,7 @@ fuzz: ## fuzzes each target of fuzz/ for FUZZ_SECONDS
 	@scripts/fuzz $(FUZZ_SECONDS)
 
 bench: release ## measures, and writes BENCHMARKS.md
-	@scripts/deps lab trixie bench
+	@scripts/deps lab postgres trixie bench
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --examples --target $(TRIPLE)
 	@scripts/bench $(RELEASE)
 

@@ -211,14 +211,26 @@ impl Lab {
 
 /// The program `trustgate`: the one that `make test` built static, else the development build.
 pub(crate) fn trustgate_program() -> PathBuf {
-    std::env::var_os("TRUSTGATE_BIN")
-        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_trustgate")), PathBuf::from)
+    program("TRUSTGATE_BIN", env!("CARGO_BIN_EXE_trustgate"))
 }
 
 /// The program `trustgate-frontend`, likewise.
 pub(crate) fn frontend_program() -> PathBuf {
-    std::env::var_os("TRUSTGATE_FRONTEND_BIN")
-        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_trustgate-frontend")), PathBuf::from)
+    program("TRUSTGATE_FRONTEND_BIN", env!("CARGO_BIN_EXE_trustgate-frontend"))
+}
+
+/// The program `trustgate-server`, likewise.
+pub(crate) fn server_program() -> PathBuf {
+    program("TRUSTGATE_SERVER_BIN", env!("CARGO_BIN_EXE_trustgate-server"))
+}
+
+/// The program `trustgate-signer`, likewise.
+pub(crate) fn signer_program() -> PathBuf {
+    program("TRUSTGATE_SIGNER_BIN", env!("CARGO_BIN_EXE_trustgate-signer"))
+}
+
+fn program(variable: &str, built: &str) -> PathBuf {
+    std::env::var_os(variable).unwrap_or_else(|| built.into()).into()
 }
 
 fn install(file: &Path, stage: &Path, path: &Path) {

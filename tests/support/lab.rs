@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
-use super::image::Workshop;
+use super::image::{Workshop, server_program, signer_program};
 
 /// A running lab: where its parts are, and the images that tests share.
 pub(crate) struct Lab {
@@ -56,6 +56,8 @@ impl Lab {
             .arg("hold")
             .arg(&directory)
             .arg("--trixie")
+            .env("TRUSTGATE_SERVER_BIN", server_program())
+            .env("TRUSTGATE_SIGNER_BIN", signer_program())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
