@@ -5,8 +5,11 @@ mod delay;
 mod lab;
 mod measure;
 mod pin;
+#[path = "../tests/support/postgres.rs"]
+mod postgres;
 mod reading;
 mod report;
+mod server;
 mod sign;
 mod verify;
 
@@ -16,7 +19,7 @@ fn main() -> anyhow::Result<()> {
         (
             "Pinning ten signed bases",
             "`trustgate pin` of a Dockerfile with ten FROMs, beside `docker trust inspect` of the same ten tags, at the\n\
-             same trust server (Debian's notary-server). Aims: 25 ms at loopback, 450 ms cold and 200 ms warm at 50 ms,\n\
+             same trust server. Aims: 25 ms at loopback, 450 ms cold and 200 ms warm at 50 ms,\n\
              20 MiB.",
             pin::measure(&lab)?,
         ),
@@ -51,6 +54,20 @@ fn main() -> anyhow::Result<()> {
              but forward, and through the engine's built-in one. Aim: the gate's own share (gated less forwarding) under\n\
              30 ms.",
             build::measure(&lab)?,
+        ),
+        (
+            "The trust server",
+            "Requests in a second, by one process that shares the machine with the servers, over TLS connections that\n\
+             stay open: eight for GETs. Each server is with a signer of its kind; on SQLite ours signs in its own\n\
+             process, as it does unless it is told otherwise. A POST is one new `targets`, signed before; eight writers of\n\
+             one repository read, sign and post until all are through. Aims: on PostgreSQL 5 times notary-server's GETs\n\
+             and POSTs, on SQLite its GETs from memory, and no writer told that the server failed.",
+            server::rates(&lab)?,
+        ),
+        (
+            "Many tags, many repositories",
+            "The time of one GET over a warm connection, with SQLite. Aims: less than twice, and 200 MiB.",
+            server::sizes(&lab)?,
         ),
         (
             "Reading Dockerfiles",

@@ -14,7 +14,12 @@ use super::repository::Repository;
 pub(crate) type Rate = f64;
 
 /// GETs of one path over several connections at once.
-pub(crate) async fn read(dialer: &Dialer, address: SocketAddr, path: &str, each: u32) -> anyhow::Result<Rate> {
+pub(crate) async fn read(
+    dialer: &Dialer,
+    address: SocketAddr,
+    path: &str,
+    each: u32,
+) -> anyhow::Result<Rate> {
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS {
         let mut connection = dialer.dial(address).await?;
@@ -33,7 +38,11 @@ pub(crate) async fn read(dialer: &Dialer, address: SocketAddr, path: &str, each:
 }
 
 /// The median time of one GET over a warm connection, with nothing else going on.
-pub(crate) async fn latency(dialer: &Dialer, address: SocketAddr, paths: &[String]) -> anyhow::Result<Duration> {
+pub(crate) async fn latency(
+    dialer: &Dialer,
+    address: SocketAddr,
+    paths: &[String],
+) -> anyhow::Result<Duration> {
     let mut connection = dialer.dial(address).await?;
     let mut times = Vec::new();
     for path in paths.iter().cycle().take(LATENCY_SAMPLES) {
@@ -70,6 +79,20 @@ pub(crate) async fn write(
     try_join_all(writing).await?;
     let publishes = u32::try_from(names.len())? * each;
     Ok(rate(publishes, start.elapsed()))
+}
+
+/// Makes these repositories, all at once.
+pub(crate) async fn initialise(
+    dialer: &Dialer,
+    address: SocketAddr,
+    names: Vec<String>,
+) -> anyhow::Result<()> {
+    let publishing = names.into_iter().map(|name| async move {
+        let mut connection = dialer.dial(address).await?;
+        Repository::publish(&mut connection, &name).await
+    });
+    try_join_all(publishing).await?;
+    Ok(())
 }
 
 /// What became of several writers' uploads to one repository.

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use trustgate::image::Gun;
 use trustgate::keys::PrivateKey;
-use trustgate::tuf::author::{RootDraft, Signer as _, TargetsDraft, root_certificate};
+use trustgate::tuf::author::{RootDraft, TargetsDraft, root_certificate};
 use trustgate::tuf::{PublicKey, RoleKeys, RoleName, Target, Version};
 
 use super::client::Connection;
@@ -32,7 +32,8 @@ impl Repository {
         let root = draft.finish()?.sign(&[&root])?;
         let repository = Self { path, targets };
         let first = repository.next(None, 1)?;
-        let (status, body) = connection.post(&repository.path, &[("root", &root), ("targets", &first)]).await?;
+        let (status, body) =
+            connection.post(&repository.path, &[("root", &root), ("targets", &first)]).await?;
         anyhow::ensure!(status.is_success(), "{name}: {status} {}", String::from_utf8_lossy(&body));
         Ok(repository)
     }
