@@ -5,6 +5,7 @@ CARGO ?= cargo
 DOCKER ?= docker
 IMAGE ?= trustgate-frontend:latest
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 600
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -14,7 +15,7 @@ SHELL := /bin/bash
 TRIPLE = $(shell rustc -vV | sed -n 's/^host: //p')
 RELEASE = target/$(TRIPLE)/release
 
-.PHONY: help deps build release image demo test test-unit test-e2e check lint fuzz bench clean-lab
+.PHONY: help deps build release image demo test test-unit test-e2e check lint fuzz bench soak clean-lab
 
 help: ## lists these targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -70,6 +71,12 @@ bench: release ## measures, and writes BENCHMARKS.md
 	@scripts/deps lab postgres trixie bench
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --examples --target $(TRIPLE)
 	@scripts/bench $(RELEASE)
+
+soak: release ## runs the trust server for SOAK_SECONDS among kills, database crashes and clocks that jump
+	@scripts/deps lab postgres
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --example soak --target $(TRIPLE)
+	@. scripts/common.sh && TRUSTGATE_BIN=$(RELEASE)/trustgate LAB_NOTARY=$$cache/bookworm/usr/bin/notary \
+	  LAB_DOCKER=$$cache/bookworm/usr/bin/docker $(RELEASE)/examples/soak $(SOAK_SECONDS)
 
 clean-lab: ## removes the engines that deps fetched
 	@. scripts/common.sh && rm -rf --one-file-system "$$cache"

@@ -214,7 +214,7 @@ fn free() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-const START_DEADLINE: Duration = Duration::from_secs(60);
+const START_DEADLINE: Duration = Duration::from_mins(1);
 /// The tables that a notary-server expects to find.
 const SERVER_TABLES: &str = include_str!("../../testdata/notary/server.sql");
 /// The tables that a notary-signer expects to find.

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// A running server; it ends when it is dropped.
 pub(crate) struct Postgres {
-    server: Child,
+    server: Option<Child>,
     programs: PathBuf,
     folder: tempfile::TempDir,
 }
@@ -44,10 +44,18 @@ impl Postgres {
             if durable { "on" } else { "off" }
         );
         fs::write(folder.path().join("data/postgresql.auto.conf"), settings).expect("its settings");
-        let server = launch(&programs, folder.path());
-        let mut postgres = Self { server, programs, folder };
+        let mut postgres = Self { server: None, programs, folder };
+        postgres.launch();
         postgres.wait();
         Some(postgres)
+    }
+
+    /// Starts the process, also after its end.
+    pub(crate) fn launch(&mut self) {
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("log"));
+        let mut command = command(&self.programs, "postgres", self.folder.path());
+        command.args(["-D", "data"]).stderr(log.expect("a log"));
+        self.server = Some(command.spawn().expect("postgres starts"));
     }
 
     /// The address of a database, as ours and as Go's programs take it.
@@ -78,7 +86,8 @@ impl Postgres {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    fn wait(&mut self) {
+    /// Waits until it answers.
+    pub(crate) fn wait(&mut self) {
         let deadline = Instant::now() + START_DEADLINE;
         loop {
             let ready = command(&self.programs, "pg_isready", self.folder.path())
@@ -90,15 +99,18 @@ impl Postgres {
                 return;
             }
             let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-            assert!(self.server.try_wait().expect("a child").is_none(), "PostgreSQL ended: {log}");
+            let ended = self.server.as_mut().is_none_or(|it| it.try_wait().expect("a child").is_some());
+            assert!(!ended, "PostgreSQL ended: {log}");
             assert!(Instant::now() < deadline, "PostgreSQL does not come up: {log}");
         }
     }
 
-    fn end(&mut self, signal: Signal) {
-        // At once, but not without telling its children.
-        let _ = kill_process(Pid::from_child(&self.server), signal);
-        let _ = self.server.wait();
+    /// Ends the process, in the middle of what it does if told so by SIGQUIT.
+    pub(crate) fn end(&mut self, signal: Signal) {
+        if let Some(mut server) = self.server.take() {
+            let _ = kill_process(Pid::from_child(&server), signal);
+            let _ = server.wait();
+        }
     }
 }
 
@@ -106,13 +118,6 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         self.end(Signal::QUIT);
     }
-}
-
-fn launch(programs: &Path, folder: &Path) -> Child {
-    let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log"));
-    let mut command = command(programs, "postgres", folder);
-    command.args(["-D", "data"]).stderr(log.expect("a log"));
-    command.spawn().expect("postgres starts")
 }
 
 fn command(programs: &Path, program: &str, folder: &Path) -> Command {
