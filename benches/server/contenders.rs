@@ -79,14 +79,16 @@ impl Contender {
             Backend::Memory => settings.push_str("[storage]\nbackend = \"memory\"\n"),
             Backend::Sqlite => {}
             Backend::Postgres(postgres) => {
-                postgres.create("trustgate-server", "");
-                postgres.create("trustgate-signer", "");
+                for part in ["server", "signer"] {
+                    let database = format!("trustgate-{part}");
+                    postgres.create(&database, "");
+                    store(&folder.join(format!("{part}-database")), &postgres.url(&database))?;
+                }
                 write!(
                     settings,
-                    "[storage]\nbackend = \"postgres\"\nurl = \"{}\"\n[signer.remote]\nhost = \"127.0.0.1\"\n\
+                    "[storage]\nbackend = \"postgres\"\nfile = \"server-database\"\n[signer.remote]\nhost = \"127.0.0.1\"\n\
                      port = {}\n[signer.remote.tls]\nauthorities = \"{certificates}/ca.crt\"\n\
                      certificate = \"{certificates}/server.crt\"\nkey = \"{certificates}/server.key\"\n",
-                    postgres.url("trustgate-server"),
                     signer_address.port()
                 )?;
                 store(&folder.join("kek"), &format!("{:064x}", 7))?;
@@ -95,9 +97,8 @@ impl Contender {
                     &format!(
                         "listen = \"{signer_address}\"\n[tls]\ncertificate = \"{certificates}/signer.crt\"\n\
                          key = \"{certificates}/signer.key\"\nauthorities = \"{certificates}/ca.crt\"\n\
-                         [storage]\nbackend = \"postgres\"\nurl = \"{}\"\n\
-                         [sealing]\ncurrent = \"bench\"\n[sealing.keys.bench]\nfile = \"kek\"\n",
-                        postgres.url("trustgate-signer")
+                         [storage]\nbackend = \"postgres\"\nfile = \"signer-database\"\n\
+                         [sealing]\ncurrent = \"bench\"\n[sealing.keys.bench]\nfile = \"kek\"\n"
                     ),
                 )?;
                 let mut command = lab.program("trustgate-signer");

@@ -42,17 +42,19 @@ impl World {
         clock::set(&place.join("clock"), 0)?;
         let [signer_at, first, second, third] = addresses()?;
         let tls = "certificate = \"leaf.crt\"\nkey = \"leaf.key\"\n";
+        for database in ["server", "signer"] {
+            private(&place.join(format!("{database}-database")), &postgres.url(database))?;
+        }
         let settings = format!(
-            "listen = \"{signer_at}\"\n[tls]\n{tls}authorities = \"ca.crt\"\n[storage]\nbackend = \"postgres\"\n\
-             url = \"{}\"\n[sealing]\ncurrent = \"soak\"\n[sealing.keys.soak]\nfile = \"kek\"\n",
-            postgres.url("signer")
+            "listen = \"{signer_at}\"\n[tls]\n{tls}authorities = \"ca.crt\"\n\
+             [storage]\nbackend = \"postgres\"\nfile = \"signer-database\"\n\
+             [sealing]\ncurrent = \"soak\"\n[sealing.keys.soak]\nfile = \"kek\"\n"
         );
         let signer = Part::start("signer", "signer", place, &settings)?;
         let shared = |address: SocketAddr| {
             format!(
-                "listen = \"{address}\"\nstate = \"shared\"\n[tls]\n{tls}[storage]\nbackend = \"postgres\"\nurl = \"{}\"\n\
-                 [signer.remote]\nhost = \"127.0.0.1\"\nport = {}\n[signer.remote.tls]\n{tls}authorities = \"ca.crt\"\n",
-                postgres.url("server"),
+                "listen = \"{address}\"\nstate = \"shared\"\n[tls]\n{tls}[storage]\nbackend = \"postgres\"\n\
+                 file = \"server-database\"\n[signer.remote]\nhost = \"127.0.0.1\"\nport = {}\n[signer.remote.tls]\n{tls}authorities = \"ca.crt\"\n",
                 signer_at.port()
             )
         };

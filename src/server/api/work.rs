@@ -38,9 +38,8 @@ impl Call<'_> {
             }
             Route::ByHash { gun, role, sha256 } => {
                 self.admit_to(gun, Action::Pull).await?;
-                let file = server.storage.by_hash(gun, sha256).await.map_err(Refusal::storage)?;
-                let file = file.filter(|it| it.role == *role).ok_or_else(Refusal::not_found)?;
-                Ok(self.file(file, Kind::Consistent))
+                let file = server.storage.by_hash(gun, role, sha256).await.map_err(Refusal::storage)?;
+                Ok(self.file(file.ok_or_else(Refusal::not_found)?, Kind::Consistent))
             }
             Route::ByVersion { gun, role, version } => {
                 self.admit_to(gun, Action::Pull).await?;

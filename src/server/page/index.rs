@@ -100,7 +100,7 @@ async fn problem(
         if usize::try_from(file.size).map_or(true, |size| limit < size) {
             return Ok(Some(format!("its `{role}` has {} bytes", file.size)));
         }
-        match storage.by_hash(gun, &file.sha256).await? {
+        match storage.by_hash(gun, &file.role, &file.sha256).await? {
             Some(found) => files.push(found.content.to_vec()),
             // It is being replaced; the next look will tell.
             None => return Ok(None),

@@ -37,7 +37,7 @@ impl Files {
                 files.problems.insert(file.role.clone(), problem);
                 continue;
             };
-            if let Some(found) = storage.by_hash(gun, &file.sha256).await? {
+            if let Some(found) = storage.by_hash(gun, &file.role, &file.sha256).await? {
                 room = left;
                 files.content.insert(file.role.clone(), found.content.to_vec());
             } else {

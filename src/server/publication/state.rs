@@ -75,7 +75,7 @@ impl State {
         let missing = || StorageError::Corrupt { reason: format!("`{gun}` has files, but no `{role}`") };
         let head = self.heads.get(role).ok_or_else(missing)?;
         // It was deleted a moment ago, and whoever asks again is told so.
-        let file = storage.by_hash(gun, &head.sha256).await?.ok_or(StorageError::Moved)?;
+        let file = storage.by_hash(gun, role, &head.sha256).await?.ok_or(StorageError::Moved)?;
         Ok(file.content.to_vec())
     }
 }

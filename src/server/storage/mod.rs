@@ -30,8 +30,14 @@ pub trait Storage: Send + Sync {
     /// The role's newest file.
     fn current<'a>(&'a self, gun: &'a Gun, role: &'a RoleName) -> Answer<'a, Option<StoredFile>>;
 
-    /// The file of this repository with this hash, whichever role's it is.
-    fn by_hash<'a>(&'a self, gun: &'a Gun, sha256: &'a [u8; 32]) -> Answer<'a, Option<StoredFile>>;
+    /// The role's file with this hash. Two roles of a repository may have the same bytes: nothing in a file
+    /// says whose it is.
+    fn by_hash<'a>(
+        &'a self,
+        gun: &'a Gun,
+        role: &'a RoleName,
+        sha256: &'a [u8; 32],
+    ) -> Answer<'a, Option<StoredFile>>;
 
     /// The role's file of this version.
     fn by_version<'a>(

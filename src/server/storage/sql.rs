@@ -160,8 +160,14 @@ impl Storage for SqlStorage {
         Box::pin(async { self.file(CURRENT, &[gun.as_str().into(), role.as_str().into()]).await })
     }
 
-    fn by_hash<'a>(&'a self, gun: &'a Gun, sha256: &'a [u8; 32]) -> Answer<'a, Option<StoredFile>> {
-        Box::pin(async { self.file(BY_HASH, &[gun.as_str().into(), sha256.as_slice().into()]).await })
+    fn by_hash<'a>(
+        &'a self,
+        gun: &'a Gun,
+        role: &'a RoleName,
+        sha256: &'a [u8; 32],
+    ) -> Answer<'a, Option<StoredFile>> {
+        let values = [gun.as_str().into(), role.as_str().into(), sha256.as_slice().into()];
+        Box::pin(async move { self.file(BY_HASH, &values).await })
     }
 
     fn by_version<'a>(
@@ -403,7 +409,7 @@ pub(super) fn corrupt(reason: String) -> StorageError {
 const CURRENT: &str = "SELECT f.role, f.version, f.sha256, f.content, f.stored_at, f.expires_at FROM repositories r \
     JOIN current_files c ON c.repository = r.id JOIN files f ON f.id = c.file WHERE r.gun = $1 AND c.role = $2";
 const BY_HASH: &str = "SELECT f.role, f.version, f.sha256, f.content, f.stored_at, f.expires_at FROM repositories r \
-    JOIN files f ON f.repository = r.id WHERE r.gun = $1 AND f.sha256 = $2 ORDER BY f.id DESC LIMIT 1";
+    JOIN files f ON f.repository = r.id WHERE r.gun = $1 AND f.role = $2 AND f.sha256 = $3 ORDER BY f.id DESC LIMIT 1";
 /// A role that was given up and begun anew may have a version twice: the later one counts.
 const BY_VERSION: &str = "SELECT f.role, f.version, f.sha256, f.content, f.stored_at, f.expires_at FROM repositories r \
     JOIN files f ON f.repository = r.id WHERE r.gun = $1 AND f.role = $2 AND f.version = $3 \

@@ -5,6 +5,7 @@ use super::*;
 pub(super) async fn all(storage: &SqlStorage) {
     files_are_found_again(storage).await;
     hashes_are_bound_to_their_repository(storage).await;
+    roles_may_have_the_same_bytes(storage).await;
     versions_only_grow(storage).await;
     a_change_lands_on_the_state_it_was_made_for(storage).await;
     unfit_changes_are_refused(storage).await;
@@ -38,14 +39,14 @@ async fn files_are_found_again(storage: &SqlStorage) {
     assert_eq!(found.content, large.content);
     assert_eq!(found.stored, now());
     for first in &first {
-        let by_hash = storage.by_hash(&name, &first.sha256).await.unwrap().unwrap();
+        let by_hash = storage.by_hash(&name, &first.role, &first.sha256).await.unwrap().unwrap();
         assert_eq!(by_hash.content, first.content);
         let by_version = storage.by_version(&name, &first.role, first.version).await.unwrap().unwrap();
         assert_eq!(by_version, by_hash);
     }
     assert_eq!(storage.by_version(&name, &RoleName::TARGETS, version(1)).await.unwrap(), None);
     assert_eq!(storage.by_version(&name, &RoleName::TARGETS, version(1 << 53)).await.unwrap(), None);
-    assert_eq!(storage.by_hash(&name, &[0; 32]).await.unwrap(), None);
+    assert_eq!(storage.by_hash(&name, &RoleName::ROOT, &[0; 32]).await.unwrap(), None);
 }
 
 async fn hashes_are_bound_to_their_repository(storage: &SqlStorage) {
@@ -53,8 +54,22 @@ async fn hashes_are_bound_to_their_repository(storage: &SqlStorage) {
     let secret = file("timestamp", 1, "secret");
     publish(storage, &one, std::slice::from_ref(&secret)).await.unwrap();
     publish(storage, &other, &[file("timestamp", 1, "")]).await.unwrap();
-    assert!(storage.by_hash(&one, &secret.sha256).await.unwrap().is_some());
-    assert_eq!(storage.by_hash(&other, &secret.sha256).await.unwrap(), None);
+    assert!(storage.by_hash(&one, &secret.role, &secret.sha256).await.unwrap().is_some());
+    assert_eq!(storage.by_hash(&other, &secret.role, &secret.sha256).await.unwrap(), None);
+}
+
+/// The files of two signers may be the same to the byte: as they are when a signer is added.
+async fn roles_may_have_the_same_bytes(storage: &SqlStorage) {
+    let name = gun("same/base");
+    let roles = ["targets/a", "targets/releases"].map(role);
+    let same = roles.clone().map(|it| NewFile::new(it, version(1), days(1), b"the same".to_vec()));
+    let [a, b] = same;
+    publish(storage, &name, &[a.clone(), b, file("timestamp", 1, "")]).await.unwrap();
+    for role in &roles {
+        let found = storage.by_hash(&name, role, &a.sha256).await.unwrap().unwrap();
+        assert_eq!(found.role, *role);
+    }
+    assert_eq!(storage.by_hash(&name, &RoleName::TARGETS, &a.sha256).await.unwrap(), None);
 }
 
 async fn versions_only_grow(storage: &SqlStorage) {
@@ -71,7 +86,10 @@ async fn versions_only_grow(storage: &SqlStorage) {
     }
     // Nothing of it stays, the file that could have been stored neither.
     assert_eq!(storage.heads(&name).await.unwrap(), before);
-    assert_eq!(storage.by_hash(&name, &file("timestamp", 2, "new").sha256).await.unwrap(), None);
+    assert_eq!(
+        storage.by_hash(&name, &RoleName::TIMESTAMP, &file("timestamp", 2, "new").sha256).await.unwrap(),
+        None
+    );
     publish(storage, &name, &[file("targets", 9, ""), file("timestamp", 2, "")]).await.unwrap();
 }
 
@@ -118,7 +136,7 @@ async fn a_retired_role_begins_anew(storage: &SqlStorage) {
     storage.publish(&name, &change, now()).await.unwrap();
     assert_eq!(storage.current(&name, &bob).await.unwrap(), None);
     // Who read the snapshot before still finds what it lists.
-    assert!(storage.by_hash(&name, &old.sha256).await.unwrap().is_some());
+    assert!(storage.by_hash(&name, &old.role, &old.sha256).await.unwrap().is_some());
     for number in [1, 7] {
         let new = file("targets/bob", number, "new");
         publish(storage, &name, &[new.clone(), file("timestamp", 2 + number, "")]).await.unwrap();
@@ -138,8 +156,8 @@ async fn a_deleted_repository_is_gone(storage: &SqlStorage) {
     assert_eq!(storage.heads(&name).await.unwrap(), BTreeMap::new());
     assert_eq!(storage.current(&name, &RoleName::ROOT).await.unwrap(), None);
     for file in &files {
-        assert_eq!(storage.by_hash(&name, &file.sha256).await.unwrap(), None);
-        assert!(storage.by_hash(&other, &file.sha256).await.unwrap().is_some());
+        assert_eq!(storage.by_hash(&name, &file.role, &file.sha256).await.unwrap(), None);
+        assert!(storage.by_hash(&other, &file.role, &file.sha256).await.unwrap().is_some());
     }
     // It may come again, and what was made for its former life does not land on it.
     publish(storage, &name, &files).await.unwrap();
@@ -285,7 +303,7 @@ async fn pruning_keeps_roots_and_what_is_current(storage: &SqlStorage) {
     let heads = storage.heads(&name).await.unwrap();
     assert_eq!(heads.len(), 3);
     for (role, head) in heads {
-        assert!(storage.by_hash(&name, &head.sha256).await.unwrap().is_some(), "{role}");
+        assert!(storage.by_hash(&name, &role, &head.sha256).await.unwrap().is_some(), "{role}");
     }
 }
 
