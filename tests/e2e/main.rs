@@ -23,4 +23,5 @@ mod push_faults;
 mod push_pull;
 mod signing;
 mod status_page;
+mod trust_access;
 mod verify_pin;
