@@ -28,6 +28,7 @@ use tower_http::compression::{CompressionLayer, CompressionLevel};
 
 use super::access::{Access, Caller, RateLimits};
 use super::freshness::Freshness;
+use super::page::Page;
 use super::publication::Publisher;
 use super::settings::{AccessLog, Caching, GunPrefixes, Limits, Metrics};
 use super::storage::Storage;
@@ -120,6 +121,7 @@ struct Server {
     shows_metrics: bool,
     headers: CacheHeaders,
     health: Health,
+    page: Page,
     uploads: UploadBudget,
 }
 
@@ -128,6 +130,7 @@ impl Server {
         let Api { publisher, storage, keys, access, rates, freshness, clock, journal, metrics, options } =
             api;
         Self {
+            page: Page::new(Arc::clone(&storage)),
             publisher,
             storage,
             keys,
@@ -166,7 +169,10 @@ async fn answer(State(server): State<Arc<Server>>, request: Request) -> Response
     let answered = timeout(server.limits.request_patience, call.answer(body)).await;
     let answered = answered.unwrap_or_else(|_| Err(Refusal::busy("the request takes too long")));
     let (status, notable) = match &answered {
-        Ok(response) => (response.status(), route.writes()),
+        Ok(response) => {
+            let broken = matches!(route, Route::Page { .. }) && response.status().is_server_error();
+            (response.status(), broken || route.writes())
+        }
         Err(refusal) => (refusal.status(), refusal.notable || route.writes()),
     };
     let took = started.elapsed();

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use axum::http::Method;
 
 use crate::image::Gun;
+use crate::server::page::{PageRequest, Subject};
 use crate::tuf::{RoleName, Version};
 
 /// One thing that can be asked for.
@@ -35,6 +36,8 @@ pub(super) enum Route {
     Health,
     /// Numbers for a monitor.
     Metrics,
+    /// What is kept here, for people.
+    Page { subject: Subject },
     /// Something would be written, to a repository that cannot be.
     UnfitGun { name: String },
     /// Nothing of this server's.
@@ -44,8 +47,11 @@ pub(super) enum Route {
 impl Route {
     /// Reads a request's method and its path as it was sent.
     pub(super) fn parse(method: &Method, path: &str) -> Self {
-        let Some(path) = decode(path) else { return Self::Nothing };
         let reads = method == Method::GET || method == Method::HEAD;
+        if let Some(request) = PageRequest::read(path, None).filter(|_| reads) {
+            return Self::Page { subject: request.subject };
+        }
+        let Some(path) = decode(path) else { return Self::Nothing };
         let Some(rest) = path.strip_prefix("/v2/") else {
             return match &*path {
                 HEALTH if reads => Self::Health,
@@ -118,6 +124,7 @@ impl Route {
             | Self::Key { gun, .. }
             | Self::RotateKey { gun, .. } => Some(gun),
             Self::Changes { gun } => gun.as_ref(),
+            Self::Page { subject } => subject.gun(),
             Self::Welcome | Self::Health | Self::Metrics | Self::UnfitGun { .. } | Self::Nothing => None,
         }
     }
@@ -136,6 +143,7 @@ impl Route {
             Self::Welcome => "Ping",
             Self::Health => "Health",
             Self::Metrics => "Metrics",
+            Self::Page { .. } => "Page",
             Self::Nothing => "Unknown",
         }
     }
@@ -251,6 +259,8 @@ mod tests {
             (Method::GET, "/v2/", Route::Welcome),
             (Method::GET, "/_notary_server/health", Route::Health),
             (Method::GET, "/metrics", Route::Metrics),
+            (Method::GET, "/", Route::Page { subject: Subject::Index }),
+            (Method::HEAD, "/repository/a%2Fb", Route::Page { subject: Subject::Repository(gun.clone()) }),
             (Method::GET, "/v2/a%2Fb/_trust/changefeed", Route::Changes { gun: Some(gun) }),
         ] {
             assert_eq!(Route::parse(&method, path), route, "{method} {path}");
@@ -266,6 +276,8 @@ mod tests {
             (Method::POST, "/v2/a/b/_trust/changefeed"),
             (Method::POST, "/v2/"),
             (Method::POST, "/metrics"),
+            (Method::POST, "/"),
+            (Method::DELETE, "/repository/a/b"),
             (Method::OPTIONS, "/v2/"),
         ] {
             assert_eq!(Route::parse(&method, path), Route::Nothing, "{method} {path}");
@@ -304,7 +316,18 @@ mod tests {
         ] {
             assert_eq!(get(&format!("/v2/a/b/_trust/tuf/{file}")), Route::Nothing, "{file}");
         }
-        for path in ["", "/", "//", "/v2", "/v2//_trust/tuf/root.json", "/v1/a/_trust/tuf/root.json", "*"] {
+        for path in [
+            "",
+            "//",
+            "/index.html",
+            "/repository/",
+            "/repository/a//b",
+            "/status/a",
+            "/v2",
+            "/v2//_trust/tuf/root.json",
+            "/v1/a/_trust/tuf/root.json",
+            "*",
+        ] {
             assert_eq!(get(path), Route::Nothing, "{path}");
         }
     }

@@ -16,6 +16,7 @@ use super::{Call, feed};
 use crate::image::Gun;
 use crate::server::ErrorCode;
 use crate::server::access::Action;
+use crate::server::page::{PageAnswer, PageRequest, Subject};
 use crate::server::publication::{PublicationError, Published, Upload};
 use crate::server::storage::StoredFile;
 use crate::tuf::{PublicKey, RoleName};
@@ -87,6 +88,16 @@ impl Call<'_> {
                 let mut response = Response::new(Body::from(text));
                 response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(METRICS_TYPE));
                 Ok(response)
+            }
+            Route::Page { subject } => {
+                match subject {
+                    Subject::Index => self.admit(None, Action::Catalog).await?,
+                    Subject::Repository(gun) => self.admit_to(gun, Action::Pull).await?,
+                }
+                let request = PageRequest::read(self.uri.path(), self.uri.query());
+                let page = server.page.answer(&request.ok_or_else(Refusal::nothing)?, (server.clock)()).await;
+                self.outcome = page.failure.clone().unwrap_or_default();
+                page_response(page)
             }
             Route::UnfitGun { .. } => {
                 self.admit(None, Action::Any).await?;
@@ -166,6 +177,17 @@ fn versions(published: &Published) -> String {
     let versions: Vec<String> =
         published.versions.iter().map(|(role, version)| format!("{role}={version}")).collect();
     versions.join(" ")
+}
+
+fn page_response(page: PageAnswer) -> Result<Response, Refusal> {
+    let unfit = |reason: String| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown, reason);
+    let mut response = Response::new(Body::from(page.body));
+    *response.status_mut() = StatusCode::from_u16(page.status).map_err(|it| unfit(it.to_string()))?;
+    for (name, value) in page.headers {
+        let value = HeaderValue::try_from(value).map_err(|it| unfit(it.to_string()))?;
+        response.headers_mut().insert(name, value);
+    }
+    Ok(response)
 }
 
 fn key_response(key: &PublicKey) -> Response {

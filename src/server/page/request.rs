@@ -7,7 +7,7 @@ use url::form_urlencoded;
 use crate::image::Gun;
 
 /// A question that has a page for an answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageRequest {
     /// What it is about; this decides who may see it.
     pub subject: Subject,
@@ -61,6 +61,17 @@ pub enum QueryError {
     /// A list of repositories goes on after the name of one.
     #[error("`after` must be the name of a repository")]
     Name,
+}
+
+impl Subject {
+    /// The repository, where it is one.
+    #[must_use]
+    pub fn gun(&self) -> Option<&Gun> {
+        match self {
+            Self::Index => None,
+            Self::Repository(gun) => Some(gun),
+        }
+    }
 }
 
 impl PageRequest {
