@@ -11,7 +11,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    build, completion, container, inspect, key, pin, pull, push, repo, revoke, sign, signer, status, verify,
+    build, completion, container, inspect, key, pin, pull, push, repo, revoke, sandbox, sign, signer, status,
+    verify,
 };
 
 /// The command line of `trustgate`.
@@ -79,6 +80,8 @@ pub(super) enum Command {
     Signer(signer::Arguments),
     /// Make, renew, look after and delete the trust data of repositories
     Repo(repo::Arguments),
+    /// Start a registry and a trust server to try content trust with, and end them
+    Sandbox(sandbox::Arguments),
     /// Print a shell completion script
     #[command(after_long_help = completion::EXAMPLES)]
     Completion(completion::Arguments),

@@ -25,6 +25,7 @@ mod pull;
 mod push;
 mod repo;
 mod revoke;
+mod sandbox;
 mod settings;
 mod sign;
 mod signer;
@@ -117,6 +118,10 @@ fn dispatch(arguments: Arguments, environment: &Environment, output: &mut Output
         Command::Repo(command) => {
             let settings = settings(&arguments.global)?;
             block_on(repo::run(&command, &settings, output))
+        }
+        Command::Sandbox(command) => {
+            let settings = settings(&arguments.global)?;
+            block_on(sandbox::run(&command, environment.home.as_deref(), &settings, output))
         }
         Command::Pin(command) => {
             let settings = settings(&arguments.global)?;

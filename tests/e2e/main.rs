@@ -21,6 +21,7 @@ mod notary_signer;
 mod publish;
 mod push_faults;
 mod push_pull;
+mod sandbox;
 mod signing;
 mod status_page;
 mod trust_access;
