@@ -25,4 +25,5 @@ mod sandbox;
 mod signing;
 mod status_page;
 mod trust_access;
+mod trust_server;
 mod verify_pin;

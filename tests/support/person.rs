@@ -1,6 +1,6 @@
 //! A person with a docker configuration of their own, who uses trustgate, docker and notary on it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use trustgate::cli::{Clock, EngineVariables, Environment};
@@ -16,12 +16,23 @@ pub(crate) struct Person {
     lab: &'static Lab,
     config: tempfile::TempDir,
     trust_server: String,
+    trust_authority: PathBuf,
 }
 
 impl Person {
     /// Somebody who has neither keys nor trust data yet.
     pub(crate) fn new(lab: &'static Lab) -> Self {
-        Self { lab, config: lab.fresh_config(), trust_server: lab.trust_server().to_owned() }
+        let (config, trust_authority) = (lab.fresh_config(), lab.trust_authority().to_owned());
+        Self { lab, config, trust_server: lab.trust_server().to_owned(), trust_authority }
+    }
+
+    /// The same person, who asks another trust server whose certificate comes from this authority.
+    pub(crate) fn at_server_of(self, url: &str, authority: &Path) -> Self {
+        let host = url.trim_start_matches("https://");
+        let folder = self.config.path().join("tls").join(host);
+        std::fs::create_dir_all(&folder).expect("a tls folder");
+        std::fs::copy(authority, folder.join("ca.crt")).expect("the CA's certificate");
+        Self { trust_authority: authority.to_owned(), ..self.at_server(url) }
     }
 
     /// The same person, who asks another trust server.
@@ -85,7 +96,7 @@ impl Person {
     pub(crate) fn notary(&self, words: &[&str]) -> Ran {
         let mut command = Command::new(self.lab.variable("LAB_NOTARY"));
         command.arg("-d").arg(self.config.path().join("trust"));
-        command.arg("--tlscacert").arg(self.lab.trust_authority()).args(["-s", &self.trust_server]);
+        command.arg("--tlscacert").arg(&self.trust_authority).args(["-s", &self.trust_server]);
         command.args(words).current_dir(self.config.path()).stdin(Stdio::null());
         Ran::of(with_passphrases(command))
     }

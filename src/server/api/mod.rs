@@ -12,6 +12,8 @@ mod journal;
 mod metrics;
 mod refusal;
 mod route;
+#[cfg(test)]
+mod tests;
 mod upload;
 mod work;
 

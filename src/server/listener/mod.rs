@@ -5,6 +5,8 @@
 
 mod places;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::future::Future;

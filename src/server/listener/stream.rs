@@ -20,8 +20,10 @@ impl Progress {
         self.0.load(Ordering::Relaxed)
     }
 
-    fn made(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    fn made(&self, bytes: usize) {
+        if bytes != 0 {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -43,11 +45,16 @@ impl<S> Patient<S> {
         (patient, progress)
     }
 
+    fn wrote(&self, outcome: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = outcome {
+            self.progress.made(*bytes);
+        }
+    }
+
     /// What a write came to, or that it waits for too long.
     fn watched<T>(&mut self, context: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
             self.waiting = false;
-            self.progress.made();
             return outcome;
         }
         if !self.waiting {
@@ -71,10 +78,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let before = buffer.filled().len();
         let outcome = Pin::new(&mut this.stream).poll_read(context, buffer);
-        if outcome.is_ready() {
-            this.progress.made();
-        }
+        this.progress.made(buffer.filled().len() - before);
         outcome
     }
 }
@@ -83,6 +89,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.stream).poll_write(context, buffer);
+        this.wrote(&outcome);
         this.watched(context, outcome)
     }
 
@@ -105,6 +112,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.stream).poll_write_vectored(context, buffers);
+        this.wrote(&outcome);
         this.watched(context, outcome)
     }
 
