@@ -175,6 +175,33 @@ async fn what_is_no_route_is_no_metadata() {
 }
 
 #[tokio::test]
+async fn people_look_at_pages_under_the_same_rules() {
+    let desk = Desk::new().await;
+    desk.published().await;
+    for (path, part) in [
+        ("/", BASE),
+        ("/status.json", BASE),
+        ("/repository/docker.io/acme/base", "v1"),
+        ("/status/docker.io/acme/base.json", "v1"),
+    ] {
+        let reply = desk.get(path).await;
+        let text = String::from_utf8(reply.body.to_vec()).unwrap();
+        assert!(reply.status == 200 && text.contains(part), "{path}: {text}");
+        assert_eq!(reply.header(CACHE_CONTROL), Some("private, no-cache"), "{path}");
+    }
+    assert_eq!(desk.get("/repository/docker.io/acme/none").await.status, 404);
+    assert_eq!(desk.ask(Method::POST, "/").await.error(), (404, "METADATA_NOT_FOUND".to_owned()));
+    let folder = tempfile::tempdir().unwrap();
+    let closed = Desk::with_passwords(folder.path()).await;
+    for path in ["/", "/status.json", "/repository/docker.io/acme/base"] {
+        assert_eq!(closed.get(path).await.error(), (401, "UNAUTHORIZED".to_owned()), "{path}");
+    }
+    let prefixes = serde_json::json!(["docker.io/other/"]);
+    let other = Desk::with(|it| it.gun_prefixes = serde_json::from_value(prefixes).unwrap()).await;
+    assert_eq!(other.get("/repository/docker.io/acme/base").await.status, 404);
+}
+
+#[tokio::test]
 async fn a_monitor_reads_numbers_and_health() {
     let desk = Desk::new().await;
     desk.published().await;
