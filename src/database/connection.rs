@@ -29,6 +29,8 @@ pub(crate) enum Value<'a> {
     Integer(i64),
     Text(&'a str),
     Bytes(&'a [u8]),
+    /// No bytes.
+    NoBytes,
     /// No text.
     Null,
 }
@@ -60,6 +62,7 @@ macro_rules! bound {
                 Value::Integer(number) => query.bind(number),
                 Value::Text(text) => query.bind(text.to_owned()),
                 Value::Bytes(bytes) => query.bind(bytes.to_vec()),
+                Value::NoBytes => query.bind(None::<Vec<u8>>),
                 Value::Null => query.bind(None::<String>),
             };
         }
@@ -218,6 +221,24 @@ impl Database {
         }
     }
 
+    /// Starts a transaction that reads, all of it what was there at its start.
+    pub(crate) async fn snapshot(&self) -> Result<Session, DatabaseError> {
+        match self {
+            Self::Sqlite { readers, .. } => {
+                let mut session = readers.begin().await.map(Session::Sqlite).map_err(|it| self.error(&it))?;
+                // The moment is that of the first statement that reads.
+                session.fetch("SELECT COUNT(*) FROM sqlite_master", &[]).await?;
+                Ok(session)
+            }
+            Self::Postgres(pool) => {
+                let transaction = pool.begin().await.map_err(|it| self.error(&it))?;
+                let mut session = Session::Postgres(transaction);
+                session.script(SNAPSHOT_OF_POSTGRES.to_owned()).await?;
+                Ok(session)
+            }
+        }
+    }
+
     /// Ends all connections, once what they do is done.
     pub(crate) async fn close(&self) {
         match self {
@@ -307,6 +328,14 @@ impl Session {
         }
     }
 
+    /// The statement for this database, where the two have no words in common.
+    pub(crate) fn either(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
+        match self {
+            Self::Sqlite(_) => sqlite,
+            Self::Postgres(_) => postgres,
+        }
+    }
+
     /// SQL of ours in the words of this database.
     pub(crate) fn dialect(&self, sql: &str) -> String {
         let (identity, bytes, bytewise) = match self {
@@ -384,6 +413,8 @@ fn make_private(path: &Path) -> Result<(), DatabaseError> {
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The same in PostgreSQL's words; a statement that takes longer has no one waiting for it.
 const PATIENCE_OF_POSTGRES: &str = "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s'";
+const SNAPSHOT_OF_POSTGRES: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; \
+    SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = 0; SELECT 1";
 /// Reads of a file take microseconds, so few at a time are enough.
 const READERS: u32 = 4;
 /// PostgreSQL has 100 connections by default, for all servers together.

@@ -16,5 +16,6 @@ pub mod program;
 pub mod publication;
 pub mod settings;
 pub mod storage;
+pub mod transfer;
 
 pub use answer::{ErrorAnswer, ErrorCode};

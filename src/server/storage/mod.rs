@@ -5,6 +5,7 @@
 //! that it was made for, and never replaces a version by one that is not newer.
 
 mod error;
+mod moving;
 mod sql;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use crate::image::Gun;
 use crate::tuf::{PublicKey, RoleName, Version};
 
 pub use error::StorageError;
+pub use moving::{ChangesRestored, FileMark, Listed, PastFile, Snapshot};
 pub use sql::SqlStorage;
 
 /// What comes of asking a [`Storage`].

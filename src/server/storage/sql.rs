@@ -61,6 +61,16 @@ impl SqlStorage {
     }
 
     async fn publish_change(&self, gun: &Gun, change: &Change, now: Timestamp) -> Result<(), StorageError> {
+        self.apply(gun, change, &Terms { stored: &BTreeMap::new(), recorded: true }, now).await
+    }
+
+    pub(super) async fn apply(
+        &self,
+        gun: &Gun,
+        change: &Change,
+        terms: &Terms<'_>,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
         let timestamp = check(change)?;
         let now = now.as_millisecond();
         let mut session = self.database.begin().await?;
@@ -87,7 +97,11 @@ impl SqlStorage {
             session.execute(replace, &[now.into(), replaced.id.into()]).await?;
         }
         for file in &change.files {
-            insert(&mut session, repository, file, now).await?;
+            let stored = terms.stored.get(&file.role).map_or(now, |it| it.as_millisecond());
+            insert(&mut session, repository, file, stored).await?;
+        }
+        if !terms.recorded {
+            return Ok(session.commit().await?);
         }
         let version = version_number(timestamp.version)?;
         let record = "INSERT INTO changes (gun, version, sha256, happened_at) VALUES ($1, $2, $3, $4)";
@@ -270,6 +284,14 @@ impl Storage for SqlStorage {
     }
 }
 
+/// What a change from another server brings.
+pub(super) struct Terms<'a> {
+    /// When files were stored, where that was not now.
+    pub(super) stored: &'a BTreeMap<RoleName, Timestamp>,
+    /// Whether the list of changes gets a record.
+    pub(super) recorded: bool,
+}
+
 /// A role's newest file, as the transaction sees it.
 struct Current {
     id: i64,
@@ -287,7 +309,7 @@ fn check(change: &Change) -> Result<&NewFile, StorageError> {
 }
 
 /// Waits until nobody else changes the repository, and makes its row if there is none.
-async fn lock(session: &mut Session, gun: &Gun, now: i64) -> Result<i64, StorageError> {
+pub(super) async fn lock(session: &mut Session, gun: &Gun, now: i64) -> Result<i64, StorageError> {
     let rows = session.fetch(LOCK, &[gun.as_str().into(), now.into()]).await?;
     let row = rows.first().ok_or_else(|| corrupt("a row that was written is not there".to_owned()))?;
     Ok(row.integer(0)?)
@@ -370,7 +392,11 @@ fn pattern(search: &str) -> String {
     pattern
 }
 
-fn change_record(row: &Row) -> Result<ChangeRecord, StorageError> {
+pub(super) fn moment(row: &Row, column: usize) -> Result<Timestamp, StorageError> {
+    Timestamp::from_millisecond(row.integer(column)?).map_err(|it| corrupt(it.to_string()))
+}
+
+pub(super) fn change_record(row: &Row) -> Result<ChangeRecord, StorageError> {
     let at = Timestamp::from_millisecond(row.integer(4)?).map_err(|it| corrupt(it.to_string()))?;
     let kind = match row.optional_bytes(3)? {
         Some(hash) => ChangeKind::Update { version: version_of(row, 2)?, sha256: hash_of(hash)? },
@@ -387,18 +413,18 @@ pub(super) fn gun_of(row: &Row, column: usize) -> Result<Gun, StorageError> {
     row.text(column)?.parse().map_err(|it: crate::image::GunError| corrupt(it.to_string()))
 }
 
-fn version_of(row: &Row, column: usize) -> Result<Version, StorageError> {
+pub(super) fn version_of(row: &Row, column: usize) -> Result<Version, StorageError> {
     let number = row.integer(column)?;
     let version = u64::try_from(number).ok().and_then(Version::new);
     version.ok_or_else(|| corrupt(format!("a file has version {number}")))
 }
 
-fn hash_of(bytes: Vec<u8>) -> Result<[u8; 32], StorageError> {
+pub(super) fn hash_of(bytes: Vec<u8>) -> Result<[u8; 32], StorageError> {
     let length = bytes.len();
     bytes.try_into().map_err(|_| corrupt(format!("a hash has {length} bytes")))
 }
 
-fn version_number(version: Version) -> Result<i64, StorageError> {
+pub(super) fn version_number(version: Version) -> Result<i64, StorageError> {
     i64::try_from(version.get()).map_err(|it| corrupt(it.to_string()))
 }
 
@@ -447,7 +473,7 @@ const PRUNE: &str = "DELETE FROM files WHERE id IN (SELECT id FROM files \
 /// Files that go in one transaction.
 const PRUNE_PORTION: i64 = 500;
 /// A number that nothing else in the database locks by.
-const CHANGES_LOCK: i64 = 0x7472_7573_7467_0002;
+pub(super) const CHANGES_LOCK: i64 = 0x7472_7573_7467_0002;
 const SCHEMA: Schema = Schema {
     name: "server",
     migrations: &[

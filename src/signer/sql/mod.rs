@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::rows::{Alias, AliasError, KeyRow, KeyRows, RowsError, SealedKey};
-use crate::database::{Database, DatabaseError, Migration, Row, Schema, Value};
+use crate::database::{Database, DatabaseError, Migration, Row, Schema, Session, Value};
 use crate::image::{Gun, GunError};
 use crate::tuf::{KeyId, KeyType, PublicKey, RoleName, TufError};
 
@@ -41,6 +41,15 @@ impl SqlRows {
     pub(crate) async fn over(database: Database) -> Result<Self, DatabaseError> {
         SCHEMA.apply(&database).await?;
         Ok(Self { database })
+    }
+
+    /// Keys after the one of this ID, as a transaction sees them that may be about other tables, too.
+    pub(crate) async fn page(
+        session: &mut Session,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<KeyRow>, DatabaseError> {
+        session.fetch(PAGE, &[after.into(), limit.into()]).await?.iter().map(key_row).collect()
     }
 
     /// What else is in the database is for others to say.
@@ -203,6 +212,8 @@ const FIND_UNUSED: &str = "SELECT public_key, gun, role, alias, sealed, created_
     ORDER BY created_at, key_id LIMIT 1";
 const SEALED_UNDER: &str = "SELECT public_key, gun, role, alias, sealed, created_at, used_at \
     FROM sealed_keys WHERE alias = $1 AND key_id > $2 ORDER BY key_id LIMIT $3";
+const PAGE: &str = "SELECT public_key, gun, role, alias, sealed, created_at, used_at FROM sealed_keys \
+    WHERE deleted_at IS NULL AND key_id > $1 ORDER BY key_id LIMIT $2";
 const RESEAL: &str = "UPDATE sealed_keys SET alias = $1, sealed = $2 \
     WHERE key_id = $3 AND alias = $4 AND sealed = $5";
 /// What stands for no time, where nothing was signed yet.

@@ -101,6 +101,25 @@ impl Vault {
         }
     }
 
+    /// Takes a sealed key that another vault had, with its times. `opening` opens it; `None`: our own
+    /// key-encryption keys do. Whether it was not here yet.
+    pub(crate) async fn adopt(
+        &self,
+        row: &KeyRow,
+        opening: Option<&SealingKeys>,
+    ) -> Result<bool, AdoptError> {
+        if self.holds(row.public.canonical_id()).await.map_err(AdoptError::Rows)? {
+            return Ok(false);
+        }
+        let sealing = self.sealing();
+        let ours = reseal(row, opening.unwrap_or(&sealing), &sealing).map_err(AdoptError::Key)?;
+        match self.rows.insert(ours).await {
+            Ok(()) => Ok(true),
+            Err(RowsError::Exists { .. }) => Ok(false),
+            Err(error) => Err(AdoptError::Rows(error.into())),
+        }
+    }
+
     /// Whether it has a key of this ID that is in use.
     pub async fn holds(&self, key: &KeyId) -> Result<bool, KeyServiceError> {
         Ok(self.rows.find(key).await?.is_some())
@@ -219,6 +238,15 @@ impl KeyService for Vault {
     }
 }
 
+/// Why a key of another vault is not taken.
+#[derive(Debug)]
+pub(crate) enum AdoptError {
+    /// It cannot be opened, or is another one.
+    Key(String),
+    /// Nothing can be stored.
+    Rows(KeyServiceError),
+}
+
 /// Why a key cannot be stored.
 enum StoreError {
     Rows(RowsError),
@@ -241,6 +269,17 @@ impl From<RowsError> for KeyServiceError {
             RowsError::Unavailable { reason } => Self::Unavailable { reason },
         }
     }
+}
+
+/// A key that is sealed under one set of keys, sealed under another; the key itself goes nowhere.
+pub(crate) fn reseal(row: &KeyRow, from: &SealingKeys, to: &SealingKeys) -> Result<KeyRow, String> {
+    let plain = from.open(&row.sealed, &purpose(row)).map_err(|it| it.to_string())?;
+    let private = PrivateKey::from_plain(&plain, "the sealed key").map_err(|it| it.to_string())?;
+    if private.public() != &row.public {
+        return Err(format!("key {} is sealed in its place", private.id()));
+    }
+    let sealed = to.seal(&plain, &purpose(row)).map_err(|it| it.to_string())?;
+    Ok(KeyRow { sealed, ..row.clone() })
 }
 
 fn purpose(row: &KeyRow) -> Purpose<'_> {
