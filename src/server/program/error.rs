@@ -6,6 +6,7 @@ use crate::server::access::AccessError;
 use crate::server::certificate::CertificateError;
 use crate::server::settings::SettingsError;
 use crate::server::storage::StorageError;
+use crate::server::transfer::TransferError;
 use crate::signer::settings::SealingError;
 use crate::signer::{KeyServiceError, RowsError, TlsError};
 
@@ -28,6 +29,9 @@ pub enum ProgramError {
         /// Where it was.
         path: PathBuf,
     },
+    /// Another process keeps the keys.
+    #[error("another process signs for this server, and keeps the keys")]
+    KeysElsewhere,
     /// The signer cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyServiceError),
@@ -44,6 +48,12 @@ pub enum ProgramError {
     Part {
         /// What.
         part: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The passphrase of a move cannot be used.
+    #[error("the passphrase cannot be used: {reason}")]
+    Passphrase {
         /// Why.
         reason: String,
     },
@@ -79,6 +89,9 @@ pub enum ProgramError {
     /// TLS cannot start.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Nothing was exported or imported.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
 }
 
 impl ProgramError {
@@ -92,6 +105,11 @@ impl ProgramError {
         match self {
             Self::Sealing(SealingError::Secret(error)) => Some(error.help()),
             Self::KeyLost { .. } => Some("put it back from a backup; without it the keys are lost"),
+            Self::KeysElsewhere => {
+                Some("leave `--keys` out, and back up the signer's database: its keys are sealed")
+            }
+            Self::Passphrase { .. } => Some("a file of mode 600 with 8 characters or more"),
+            Self::Transfer(error) => error.help(),
             Self::StateUnknown => Some("set TRUSTGATE_SERVER_STATE"),
             _ => None,
         }

@@ -5,6 +5,7 @@
 mod error;
 mod parts;
 mod sealing;
+mod transfer;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ use crate::signer::settings::Sealing;
 use crate::signer::{Clock, Vault};
 
 pub use error::ProgramError;
+pub use transfer::{ExportRequest, ImportRequest};
 
 use parts::{Keys, host_name};
 

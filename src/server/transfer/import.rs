@@ -31,7 +31,7 @@ pub struct Import {
 }
 
 /// Where repositories and keys come from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum ImportFrom {
     /// An archive.
     Archive(PathBuf),

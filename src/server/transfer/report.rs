@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::image::Gun;
+use crate::text::visible;
 use crate::tuf::RoleName;
 
 /// What is done at the moment, for whoever watches.
@@ -43,6 +44,32 @@ pub struct ImportReport {
 }
 
 impl ImportReport {
+    /// The same for people, a line for each thing.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.repositories.iter().flat_map(RepositoryReport::lines).collect();
+        for key in self.keys.iter().flat_map(|it| &it.left) {
+            lines.push(format!("key {}: not imported: {}", visible(&key.id), visible(&key.reason)));
+        }
+        let count = |outcome| self.repositories.iter().filter(|it| it.outcome == outcome).count();
+        lines.push(format!(
+            "repositories: {} imported, {} updated, {} unchanged, {} newer here, {} refused, {} damaged",
+            count(Outcome::Imported),
+            count(Outcome::Updated),
+            count(Outcome::Unchanged),
+            count(Outcome::Kept),
+            count(Outcome::Refused),
+            count(Outcome::Damaged),
+        ));
+        if let Some(KeysReport { imported, present, left }) = &self.keys {
+            lines.push(format!(
+                "keys: {imported} imported, {present} here already, {} not imported",
+                left.len()
+            ));
+        }
+        lines
+    }
+
     /// Whether everything that was offered is here now.
     #[must_use]
     pub fn complete(&self) -> bool {
@@ -72,6 +99,35 @@ pub struct RepositoryReport {
 }
 
 impl RepositoryReport {
+    fn lines(&self) -> Vec<String> {
+        let name = visible(&self.repository);
+        let said = match (self.outcome, &self.reason) {
+            (Outcome::Damaged, reason) => {
+                format!("damaged, left out: {}", visible(reason.as_deref().unwrap_or_default()))
+            }
+            (Outcome::Refused, reason) => {
+                format!("refused: {}", visible(reason.as_deref().unwrap_or_default()))
+            }
+            (Outcome::Imported, _) => "imported".to_owned(),
+            (Outcome::Kept, _) => "left as it is: it is newer here".to_owned(),
+            (Outcome::Unchanged, _) => "unchanged".to_owned(),
+            (Outcome::Updated, _) => "updated".to_owned(),
+        };
+        let mut lines = vec![format!("{name}: {said}")];
+        if self.left_out != 0 {
+            let count = self.left_out;
+            lines.push(format!(
+                "{name}: {count} files of its past are not what they are listed as, and were left out"
+            ));
+        }
+        for role in &self.keys_missing {
+            lines.push(format!(
+                "{name}: the key of its `{role}` is not here: it cannot be renewed or published to"
+            ));
+        }
+        lines
+    }
+
     pub(super) fn of(gun: &Gun, outcome: Outcome) -> Self {
         Self {
             repository: gun.to_string(),

@@ -19,9 +19,6 @@ mod reader;
 mod record;
 mod writer;
 
-#[cfg(test)]
-mod tests;
-
 pub(super) use reader::{Item, Reader};
 pub(super) use record::{ChangeMember, FileMember, KeyMember, SigningKeyMember};
 pub(super) use writer::Writer;
