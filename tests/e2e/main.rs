@@ -24,6 +24,7 @@ mod push_pull;
 mod sandbox;
 mod signing;
 mod status_page;
+mod transfer;
 mod trust_access;
 mod trust_server;
 mod verify_pin;

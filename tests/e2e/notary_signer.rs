@@ -226,7 +226,7 @@ fn start_server(program: &Path, folder: &Path, signer_port: u16, algorithm: &str
 }
 
 /// What notary's client says.
-fn ask(program: &Path, folder: &Path, port: u16, arguments: &[&str]) -> String {
+pub(crate) fn ask(program: &Path, folder: &Path, port: u16, arguments: &[&str]) -> String {
     try_ask(program, folder, port, arguments).unwrap_or_else(|said| panic!("notary {arguments:?}: {said}"))
 }
 
@@ -258,7 +258,7 @@ fn client(folder: &Path, port: u16) -> RemoteSigner {
 }
 
 /// A folder with an authority, and a certificate of it for both sides.
-fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let write = |name: &str, text: String| fs::write(folder.path().join(name), text).expect("a file");
     let key = rcgen::KeyPair::generate().expect("a key");
@@ -277,11 +277,11 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// A process that ends with the value.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Running {
     /// Returns when something listens at the port.
-    fn start(command: &mut Command, port: u16) -> Self {
+    pub(crate) fn start(command: &mut Command, port: u16) -> Self {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let mut running = Self(child.expect("the program starts"));
         let start = Instant::now();
@@ -303,13 +303,13 @@ impl Drop for Running {
 }
 
 /// A port that is free as long as the listener lives, and most likely a moment after.
-fn free_port() -> (u16, TcpListener) {
+pub(crate) fn free_port() -> (u16, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     (listener.local_addr().expect("a listener has an address").port(), listener)
 }
 
 /// Where this program is; says so where it is nowhere.
-fn program(name: &str) -> Option<PathBuf> {
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&folders).map(|it| it.join(name)).find(|it| it.is_file());
     if found.is_none() {

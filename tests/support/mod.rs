@@ -9,6 +9,7 @@ pub(crate) mod engine;
 pub(crate) mod image;
 pub(crate) mod lab;
 pub(crate) mod person;
+pub(crate) mod postgres;
 pub(crate) mod server;
 pub(crate) mod table;
 pub(crate) mod terminal;

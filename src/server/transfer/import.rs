@@ -314,10 +314,7 @@ impl Desk<'_> {
         let shared = if here.version <= there.version {
             offered.files.iter().any(|it| it.role == RoleName::ROOT && it.sha256 == here.sha256)
         } else {
-            self.storage
-                .by_hash(&offered.gun, &there.sha256)
-                .await?
-                .is_some_and(|it| it.role == RoleName::ROOT)
+            self.storage.by_hash(&offered.gun, &RoleName::ROOT, &there.sha256).await?.is_some()
         };
         Ok((!shared).then(|| "it has other roots here: it is another repository of the same name".to_owned()))
     }

@@ -78,7 +78,10 @@ async fn same(one: &SqlStorage, other: &SqlStorage, gun: &str) {
     assert_eq!(one.heads(&gun).await.unwrap(), other.heads(&gun).await.unwrap());
     assert_eq!(one.known_files(&gun).await.unwrap(), other.known_files(&gun).await.unwrap());
     for role in [RoleName::ROOT, RoleName::TIMESTAMP, RoleName::TARGETS, RoleName::RELEASES] {
-        assert_eq!(one.current(&gun, &role).await.unwrap(), other.current(&gun, &role).await.unwrap());
+        let stored = |it: Option<crate::server::storage::StoredFile>| it.map(|it| (it.content, it.stored));
+        let [one, other] =
+            [one.current(&gun, &role).await.unwrap(), other.current(&gun, &role).await.unwrap()];
+        assert_eq!(stored(one), stored(other), "{gun} {role}");
     }
 }
 
