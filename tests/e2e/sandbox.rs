@@ -173,13 +173,13 @@ fn what_was_interrupted_is_finished_or_ended() {
     let first = pids(&sandbox.json(&["sandbox", "up"], 0));
     // Killed after the start of a part, and before it was noted.
     let notes = sandbox.folder().join("sandbox.json");
-    let mut noted: Value = serde_json::from_slice(&std::fs::read(&notes).expect("notes")).expect("JSON");
-    noted["processes"] = serde_json::json!({});
-    noted["images"] = Value::Null;
-    std::fs::write(&notes, noted.to_string()).expect("notes");
+    let mut changed: Value = serde_json::from_slice(&std::fs::read(&notes).expect("notes")).expect("JSON");
+    changed["processes"] = serde_json::json!({});
+    changed["images"] = Value::Null;
+    std::fs::write(&notes, changed.to_string()).expect("notes");
     assert_eq!(pids(&sandbox.json(&["sandbox", "up"], 0)), first);
-    noted["images"] = serde_json::json!({});
-    std::fs::write(&notes, noted.to_string()).expect("notes");
+    changed["images"] = serde_json::json!({});
+    std::fs::write(&notes, changed.to_string()).expect("notes");
     let down = sandbox.run(&["sandbox", "down"]);
     assert_eq!(down.status.code(), Some(0), "{}", text(&down));
     assert_eq!(first.iter().filter(|pid| runs(**pid)).count(), 0);
@@ -204,10 +204,10 @@ fn strangers_are_left_alone() {
     sandbox.json(&["sandbox", "up"], 0);
     let mut stranger = Command::new("sleep").arg("600").spawn().expect("sleep starts");
     let notes = sandbox.folder().join("sandbox.json");
-    let mut noted: Value = serde_json::from_slice(&std::fs::read(&notes).expect("notes")).expect("JSON");
-    let server = noted["processes"]["server"]["pid"].as_i64().expect("a number");
-    noted["processes"]["server"]["pid"] = stranger.id().into();
-    std::fs::write(&notes, noted.to_string()).expect("notes");
+    let mut changed: Value = serde_json::from_slice(&std::fs::read(&notes).expect("notes")).expect("JSON");
+    let server = changed["processes"]["server"]["pid"].as_i64().expect("a number");
+    changed["processes"]["server"]["pid"] = stranger.id().into();
+    std::fs::write(&notes, changed.to_string()).expect("notes");
     let down = sandbox.run(&["sandbox", "down"]);
     assert_eq!(down.status.code(), Some(0), "{}", text(&down));
     assert!(stranger.try_wait().expect("a child").is_none());

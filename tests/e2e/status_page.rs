@@ -134,11 +134,11 @@ fn check_bar(screen: &Screenshot, [left, top, width, height, filled]: [f64; 5]) 
     assert!(100.0 < width && 6.0 < height, "a bar of {width} × {height}");
     let at = |part: f64| screen.at(left + width * part, top + height / 2.0);
     let (first, last) = (at(0.06), at(0.94));
-    if !(0.05..=0.95).contains(&filled) {
-        assert!(!differ(first, last), "a bar filled {filled} is {first:?} and {last:?}");
-    } else {
+    if (0.05..=0.95).contains(&filled) {
         assert!(differ(first, last), "a bar filled {filled} is {first:?} throughout");
         assert!(!differ(at(filled - 0.05), first) && !differ(at(filled + 0.05), last), "filled {filled}");
+    } else {
+        assert!(!differ(first, last), "a bar filled {filled} is {first:?} and {last:?}");
     }
 }
 

@@ -60,18 +60,17 @@ async fn start(folder: &Folder, notes: &mut Notes, program: &Path) -> Result<(),
         "--iptables=false".to_owned(),
         "--ip-forward=false".to_owned(),
     ];
-    let noted = notes.processes.get(ENGINE).filter(|it| it.runs()).cloned();
-    let identity = match noted.or_else(|| process::find(&words)) {
-        Some(identity) => identity,
-        None => {
-            end_helpers(folder).await?;
-            for left in ["engine.pid", "engine.sock"] {
-                let _ = std::fs::remove_file(folder.join(left));
-            }
-            notes.commands.insert(ENGINE.to_owned(), words.to_vec());
-            folder.write(notes)?;
-            process::start(&words, folder.path(), &log(folder, ENGINE))?
+    let known = notes.processes.get(ENGINE).filter(|it| it.runs()).cloned();
+    let identity = if let Some(identity) = known.or_else(|| process::find(&words)) {
+        identity
+    } else {
+        end_helpers(folder).await?;
+        for left in ["engine.pid", "engine.sock"] {
+            let _ = std::fs::remove_file(folder.join(left));
         }
+        notes.commands.insert(ENGINE.to_owned(), words.to_vec());
+        folder.write(notes)?;
+        process::start(&words, folder.path(), &log(folder, ENGINE))?
     };
     notes.processes.insert(ENGINE.to_owned(), identity.clone());
     notes.engine = Some(format!("unix://{socket}"));
@@ -82,11 +81,11 @@ async fn start(folder: &Folder, notes: &mut Notes, program: &Path) -> Result<(),
 /// Ends it, and what it leaves: its containerd, and mounts.
 pub(super) async fn stop(folder: &Folder, notes: &mut Notes) -> Result<(), Failure> {
     let words = notes.commands.remove(ENGINE);
-    let noted = notes.processes.remove(ENGINE).filter(Identity::runs);
-    if words.is_none() && noted.is_none() {
+    let known = notes.processes.remove(ENGINE).filter(Identity::runs);
+    if words.is_none() && known.is_none() {
         return Ok(());
     }
-    if let Some(identity) = noted.or_else(|| words.and_then(|it| process::find(&it))) {
+    if let Some(identity) = known.or_else(|| words.and_then(|it| process::find(&it))) {
         identity.end().await?;
     }
     notes.engine = None;

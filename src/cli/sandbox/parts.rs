@@ -12,15 +12,14 @@ use crate::cli::exit::Failure;
 /// Has the part run, and noted which process it is.
 pub(super) async fn ensure(folder: &Folder, notes: &mut Notes, part: &Part) -> Result<(), Failure> {
     let address = notes.address(part.name).unwrap_or_default();
-    let identity = match running(notes, part) {
-        Some(identity) => identity,
-        None => {
-            check_port(part.name, &address)?;
-            notes.commands.insert(part.name.to_owned(), part.words.clone());
-            // Should this command end right after the start, the next one knows the process by its words.
-            folder.write(notes)?;
-            process::start(&part.words, folder.path(), &log(folder, part.name))?
-        }
+    let identity = if let Some(identity) = running(notes, part) {
+        identity
+    } else {
+        check_port(part.name, &address)?;
+        notes.commands.insert(part.name.to_owned(), part.words.clone());
+        // Should this command end right after the start, the next one knows the process by its words.
+        folder.write(notes)?;
+        process::start(&part.words, folder.path(), &log(folder, part.name))?
     };
     notes.processes.insert(part.name.to_owned(), identity.clone());
     folder.write(notes)?;
@@ -29,8 +28,8 @@ pub(super) async fn ensure(folder: &Folder, notes: &mut Notes, part: &Part) -> R
 
 /// The process of a part, whether it was noted or only started.
 pub(super) fn running(notes: &Notes, part: &Part) -> Option<Identity> {
-    let noted = notes.processes.get(part.name).filter(|it| it.runs());
-    noted.cloned().or_else(|| process::find(&part.words))
+    let known = notes.processes.get(part.name).filter(|it| it.runs());
+    known.cloned().or_else(|| process::find(&part.words))
 }
 
 /// Waits until somebody listens there.
@@ -76,6 +75,6 @@ fn check_port(name: &str, address: &str) -> Result<(), Failure> {
 }
 
 /// Each part starts in less than a second, on an idle machine.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+const START_PATIENCE: Duration = Duration::from_mins(1);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(20);

@@ -29,8 +29,8 @@ pub(super) struct Identity {
 impl Identity {
     /// The process that has this number now.
     pub(super) fn of(pid: i32) -> Option<Self> {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let (state, start) = state_and_start(&stat)?;
+        let line = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (state, start) = state_and_start(&line)?;
         // A process that has ended, and waits for its parent to notice, is none.
         (!matches!(state, "Z" | "X")).then(|| Self { pid, start, boot: boot() })
     }
