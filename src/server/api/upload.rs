@@ -26,7 +26,7 @@ pub(super) struct UploadBudget {
 /// A body, and its part of the budget.
 pub(super) struct Received {
     pub(super) bytes: Vec<u8>,
-    _share: Option<OwnedSemaphorePermit>,
+    share: Option<OwnedSemaphorePermit>,
 }
 
 impl UploadBudget {
@@ -42,7 +42,7 @@ impl UploadBudget {
         if self.one < body.size_hint().lower() {
             return Err(Refusal::too_large(self.one));
         }
-        let mut received = Received { bytes: Vec::new(), _share: None };
+        let mut received = Received { bytes: Vec::new(), share: None };
         let mut held = 0;
         let mut frames = body.into_data_stream();
         loop {
@@ -77,7 +77,7 @@ impl UploadBudget {
         let units = u32::try_from(units).unwrap_or(u32::MAX);
         let share = Arc::clone(&self.all).try_acquire_many_owned(units);
         let share = share.map_err(|_| Refusal::busy("other uploads take all the memory for uploads"))?;
-        match &mut received._share {
+        match &mut received.share {
             Some(it) => it.merge(share),
             none => *none = Some(share),
         }
