@@ -74,10 +74,11 @@ mod tests {
         Schema { name: "test", migrations }
     }
 
+    const FIRST: Migration = step(1, 1, "CREATE TABLE one (id {identity}, content {bytes} NOT NULL)");
+
     #[tokio::test]
     async fn they_are_applied_once_and_in_order() {
         let database = Database::in_memory().await.unwrap();
-        const FIRST: Migration = step(1, 1, "CREATE TABLE one (id {identity}, content {bytes} NOT NULL)");
         let first = schema(const { &[FIRST] });
         let both = schema(
             const {
@@ -113,7 +114,6 @@ mod tests {
     #[tokio::test]
     async fn tables_of_a_later_program_are_refused_where_they_cannot_be_shared() {
         let database = Database::in_memory().await.unwrap();
-        const FIRST: Migration = step(1, 1, "CREATE TABLE one (id {identity})");
         schema(const { &[FIRST, step(2, 2, "DROP TABLE one")] }).apply(&database).await.unwrap();
         let error = schema(const { &[FIRST] }).apply(&database).await.unwrap_err();
         assert!(matches!(error, DatabaseError::Schema { found: 2, needed: 2, known: 1 }), "{error}");

@@ -48,12 +48,11 @@ impl Program {
         let tls = settings.tls.server_config()?;
         let sealing = settings.sealing.fetch(&*self.variables).await?;
         let stored = self.open(&settings.storage).await?;
-        let rows: Arc<dyn KeyRows> = match &stored {
-            Some(rows) => Arc::new(rows.clone()),
-            None => {
-                (self.line)("keys are kept in memory: they end with this process");
-                Arc::new(MemoryRows::new())
-            }
+        let rows: Arc<dyn KeyRows> = if let Some(rows) = &stored {
+            Arc::new(rows.clone())
+        } else {
+            (self.line)("keys are kept in memory: they end with this process");
+            Arc::new(MemoryRows::new())
         };
         let vault = Arc::new(Vault::new(rows, sealing, Arc::clone(&self.clock)));
         if let (Storage::Taken { .. }, Some(rows)) = (&settings.storage, &stored) {

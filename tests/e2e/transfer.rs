@@ -11,6 +11,7 @@ use crate::support::postgres::Postgres;
 use crate::support::skip;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is one story, told in its order")]
 fn clients_of_a_notary_server_go_on_with_ours() {
     let (Some(server), Some(signer), Some(notary)) =
         (program("notary-server"), program("notary-signer"), program("notary"))

@@ -44,8 +44,9 @@ impl From<TransferError> for CheckError {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` calls with errors")]
 fn damage(reason: impl ToString) -> CheckError {
-    CheckError::Damage(Damage::new(reason))
+    CheckError::Damage(Damage::new(&reason))
 }
 
 /// Verifies a repository.

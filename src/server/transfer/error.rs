@@ -144,7 +144,7 @@ pub(super) struct Damage {
 }
 
 impl Damage {
-    pub(super) fn new(reason: impl ToString) -> Self {
+    pub(super) fn new(reason: &impl ToString) -> Self {
         Self { reason: reason.to_string() }
     }
 }

@@ -68,7 +68,7 @@ impl Import {
         let source = match &self.from {
             ImportFrom::Archive(path) => Some(Source::Archive(Box::new(Archive::over(Reader::open(path)?)))),
             ImportFrom::Notary { server: Some(server), .. } => {
-                Some(Source::Notary(NotaryFiles::open(server, now).await?))
+                Some(Source::Notary(Box::new(NotaryFiles::open(server, now).await?)))
             }
             ImportFrom::Notary { server: None, .. } => None,
         };

@@ -1,4 +1,4 @@
-//! A notary-server's files, in its running PostgreSQL database or in a dump of one of PostgreSQL or MySQL.
+//! A notary-server's files, in a PostgreSQL database that runs, or in a dump of that or of `MySQL`.
 //!
 //! Everything is read in one transaction, so that what somebody publishes in the meantime is there as a
 //! whole or not at all. Rows that were deleted are left out.

@@ -12,7 +12,7 @@ use crate::tuf::{PublicKey, RoleName};
 /// A source, at some place in it.
 pub(super) enum Source {
     Archive(Box<Archive>),
-    Notary(NotaryFiles),
+    Notary(Box<NotaryFiles>),
 }
 
 /// A repository as it is offered: nothing of it is believed yet.
