@@ -4,6 +4,7 @@
 CARGO ?= cargo
 DOCKER ?= docker
 IMAGE ?= trustgate-frontend:latest
+SERVER_IMAGE ?= trustgate-server:latest
 FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 600
 
@@ -15,7 +16,7 @@ SHELL := /bin/bash
 TRIPLE = $(shell rustc -vV | sed -n 's/^host: //p')
 RELEASE = target/$(TRIPLE)/release
 
-.PHONY: help deps build release image demo test test-unit test-e2e check lint fuzz bench soak clean-lab
+.PHONY: help deps build release image server-image demo test test-unit test-e2e check lint fuzz bench soak clean-lab
 
 help: ## lists these targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -34,6 +35,9 @@ release: ## builds the programs static, as they are shipped
 
 image: release ## builds the frontend's image IMAGE with DOCKER
 	@DOCKER="$(DOCKER)" scripts/image $(RELEASE)/trustgate-frontend $(IMAGE)
+
+server-image: release ## builds the image SERVER_IMAGE of the trust server and its signer with DOCKER
+	@DOCKER="$(DOCKER)" scripts/server-image $(RELEASE) $(SERVER_IMAGE)
 
 demo: release ## shows it at work: a private engine, registry and trust server; push, sign, run, four builds
 	@scripts/deps lab

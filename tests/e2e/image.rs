@@ -1,8 +1,10 @@
-//! The image that `make image` builds: what is in it, and what it tells an engine.
+//! The images that `make image` and `make server-image` build: what is in them, and that they run.
 
+use std::net::TcpListener;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use crate::support::image::{frontend_program, libraries};
+use crate::support::image::{frontend_program, libraries, server_program};
 use crate::support::{Engine, lab, skip};
 
 #[test]
@@ -58,6 +60,62 @@ fn the_image_is_one_program_and_a_bundle_of_cas() {
         .filter(|path| !ENGINES_OWN.contains(path))
         .collect();
     assert_eq!(files, ["etc/ssl/certs/ca-certificates.crt", "etc/trustgate/", "usr/bin/trustgate-frontend"]);
+}
+
+#[test]
+fn the_server_runs_in_a_container_as_nobody_and_ends_when_told() {
+    let Some(lab) = lab() else { return };
+    let program = server_program();
+    if !libraries(&program).is_empty() {
+        skip("a static trustgate-server, which `make test` builds,");
+        return;
+    }
+    let name = "trustgate/server:1";
+    let output = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/server-image"))
+        .arg(program.parent().expect("a folder"))
+        .arg(name)
+        .env("DOCKER", format!("{}/bin/docker", lab.variable("LAB_DIR")))
+        .env("DOCKER_BUILDKIT", "1")
+        .output()
+        .expect("scripts/server-image starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its number").port();
+    let settings = folder.path().join("server.toml");
+    std::fs::write(&settings, format!("listen = \"127.0.0.1:{port}\"\n")).expect("the settings");
+    let engine = Engine::Bookworm;
+    let mount = format!("{}:/etc/trustgate/server.toml:ro", settings.display());
+    let container = engine.run(
+        lab,
+        &["run", "--detach", "--network", "host", "--volume", &mount, name, "--config", "/etc/trustgate/server.toml"],
+    );
+    let container = container.trim().lines().last().expect("an ID").to_owned();
+    let authority = folder.path().join("ca.crt");
+    let deadline = Instant::now() + Duration::from_mins(1);
+    loop {
+        let copied = Command::new(format!("{}/bin/docker", lab.variable("LAB_DIR")))
+            .args(["cp", &format!("{container}:/var/lib/trustgate-server/ca.crt")])
+            .arg(&authority)
+            .output()
+            .expect("docker starts");
+        let answer = Command::new("curl")
+            .args(["-sS", "--cacert"])
+            .arg(&authority)
+            .arg(format!("https://127.0.0.1:{port}/_notary_server/health"))
+            .output()
+            .expect("curl starts");
+        if copied.status.success() && answer.status.success() {
+            assert_eq!(String::from_utf8_lossy(&answer.stdout).trim(), "{}");
+            break;
+        }
+        let logs = engine.run(lab, &["logs", &container]);
+        assert!(Instant::now() < deadline, "it does not answer: {logs}");
+    }
+    engine.run(lab, &["stop", &container]);
+    let ended = engine.run(lab, &["inspect", "--format", "{{.State.ExitCode}} {{.Config.User}}", &container]);
+    assert_eq!(ended.trim(), "0 65532:65532");
+    engine.run(lab, &["rm", "--volumes", &container]);
 }
 
 const ENGINES_OWN: [&str; 6] =
