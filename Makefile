@@ -71,10 +71,10 @@ fuzz: ## fuzzes each target of fuzz/ for FUZZ_SECONDS
 	@scripts/deps build fuzz
 	@scripts/fuzz $(FUZZ_SECONDS)
 
-bench: release ## measures, and writes BENCHMARKS.md
+bench: release ## measures, and writes BENCHMARKS.md; ONLY="a word of titles" prints those sections
 	@scripts/deps lab postgres trixie bench
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --examples --target $(TRIPLE)
-	@scripts/bench $(RELEASE)
+	@scripts/bench $(RELEASE) $(ONLY)
 
 soak: release ## runs the trust server for SOAK_SECONDS among kills, database crashes and clocks that jump
 	@scripts/deps lab postgres

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::time::Duration;
 
-/// Puts the sections together and writes the file.
-pub(crate) fn write(sections: &[(&str, &str, String)]) -> anyhow::Result<()> {
+/// Puts the sections together.
+pub(crate) fn text(sections: &[(&str, &str, String)]) -> anyhow::Result<String> {
     let mut text = String::from(
         "# Benchmarks\n\n\
          Made by `make bench`, which measures everything in one run and writes this file. Commands are timed as\n\
@@ -17,8 +17,7 @@ pub(crate) fn write(sections: &[(&str, &str, String)]) -> anyhow::Result<()> {
     for (title, introduction, body) in sections {
         write!(text, "\n## {title}\n{introduction}\n\n{body}")?;
     }
-    fs::write("BENCHMARKS.md", text)?;
-    Ok(())
+    Ok(text)
 }
 
 /// `12.3 ms`
