@@ -76,11 +76,9 @@ fn main() -> anyhow::Result<()> {
             "The time of one GET over a warm connection, with SQLite. Aims: less than twice, and 200 MiB.",
             server::sizes,
         ),
-        (
-            "Reading Dockerfiles",
-            "In one process and thread: parse, and find every image use.",
-            |_| reading::measure(),
-        ),
+        ("Reading Dockerfiles", "In one process and thread: parse, and find every image use.", |_| {
+            reading::measure()
+        }),
     ];
     let mut measured = Vec::new();
     for (title, introduction, measure) in sections {

@@ -10,7 +10,10 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, ConnectOptions as _, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, PgPool, Postgres, Row as _, SqlSafeStr, Sqlite,
+    SqlitePool, Transaction,
+};
 
 use super::DatabaseError;
 
@@ -130,6 +133,15 @@ impl Database {
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
             .acquire_timeout(PATIENCE)
+            .test_before_acquire(false)
+            .before_acquire(|connection, metadata| {
+                Box::pin(async move {
+                    if QUIET <= metadata.idle_for {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_with(options)
             .await
             .map_err(|it| DatabaseError::from_sqlx(&it))?;
@@ -213,10 +225,8 @@ impl Database {
                 session.map(Session::Sqlite).map_err(|it| self.error(&it))
             }
             Self::Postgres(pool) => {
-                let transaction = pool.begin().await.map_err(|it| self.error(&it))?;
-                let mut session = Session::Postgres(transaction);
-                session.script(PATIENCE_OF_POSTGRES.to_owned()).await?;
-                Ok(session)
+                let session = pool.begin_with(BEGIN_IN_POSTGRES).await;
+                session.map(Session::Postgres).map_err(|it| self.error(&it))
             }
         }
     }
@@ -261,6 +271,16 @@ impl Database {
     }
 }
 
+/// The places of so many rows of so many values each, the first of them with this number:
+/// `($1, $2), ($3, $4)`.
+pub(crate) fn places(first: usize, rows: usize, width: usize) -> String {
+    let row = |row: usize| {
+        let places: Vec<String> = (0..width).map(|it| format!("${}", first + row * width + it)).collect();
+        format!("({})", places.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+}
+
 /// A transaction.
 pub(crate) enum Session {
     Sqlite(Transaction<'static, Sqlite>),
@@ -271,7 +291,7 @@ impl Session {
     /// One statement; returns how many rows it changed.
     pub(crate) async fn execute(
         &mut self,
-        sql: &'static str,
+        sql: impl SqlSafeStr,
         values: &[Value<'_>],
     ) -> Result<u64, DatabaseError> {
         match self {
@@ -288,7 +308,7 @@ impl Session {
     /// One statement that returns rows.
     pub(crate) async fn fetch(
         &mut self,
-        sql: &'static str,
+        sql: impl SqlSafeStr,
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, DatabaseError> {
         match self {
@@ -411,8 +431,11 @@ fn make_private(path: &Path) -> Result<(), DatabaseError> {
 
 /// How long somebody waits for a lock or a connection: less than clients wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The same in PostgreSQL's words; a statement that takes longer has no one waiting for it.
-const PATIENCE_OF_POSTGRES: &str = "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s'";
+/// The same in PostgreSQL's words; a statement that takes longer has no one waiting for it. One message: each
+/// is a way there and back.
+const BEGIN_IN_POSTGRES: &str = "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s'";
+/// A connection that was quiet for longer is tried before it is used: the database may have been restarted.
+const QUIET: Duration = Duration::from_secs(1);
 const SNAPSHOT_OF_POSTGRES: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; \
     SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = 0; SELECT 1";
 /// Reads of a file take microseconds, so few at a time are enough.

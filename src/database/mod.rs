@@ -9,7 +9,7 @@ mod error;
 mod migrations;
 mod moment;
 
-pub(crate) use connection::{Database, Row, Session, Value};
+pub(crate) use connection::{Database, Row, Session, Value, places};
 pub use error::DatabaseError;
 pub(crate) use migrations::{Migration, Schema};
 pub(crate) use moment::moment;

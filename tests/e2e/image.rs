@@ -88,7 +88,17 @@ fn the_server_runs_in_a_container_as_nobody_and_ends_when_told() {
     let mount = format!("{}:/etc/trustgate/server.toml:ro", settings.display());
     let container = engine.run(
         lab,
-        &["run", "--detach", "--network", "host", "--volume", &mount, name, "--config", "/etc/trustgate/server.toml"],
+        &[
+            "run",
+            "--detach",
+            "--network",
+            "host",
+            "--volume",
+            &mount,
+            name,
+            "--config",
+            "/etc/trustgate/server.toml",
+        ],
     );
     let container = container.trim().lines().last().expect("an ID").to_owned();
     let authority = folder.path().join("ca.crt");

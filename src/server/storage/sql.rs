@@ -5,12 +5,13 @@ use std::path::Path;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
 
 use super::{
     Answer, Change, ChangeKind, ChangeQuery, ChangeRecord, ChangeStart, Head, NewFile, RepositoryQuery,
     Standing, Storage, StorageError, StoredFile,
 };
-use crate::database::{Database, Migration, Row, Schema, Session, Value};
+use crate::database::{Database, DatabaseError, Migration, Row, Schema, Session, Value, places};
 use crate::image::Gun;
 use crate::signer::SqlRows;
 use crate::tuf::{PublicKey, RoleName, Version};
@@ -92,23 +93,18 @@ impl SqlStorage {
             session.execute(forget, &[repository.into(), role.as_str().into()]).await?;
         }
         let new = change.files.iter().map(|it| &it.role);
-        for replaced in new.chain(&change.retired).filter_map(|role| current.get(role)) {
-            let replace = "UPDATE files SET replaced_at = $1 WHERE id = $2";
-            session.execute(replace, &[now.into(), replaced.id.into()]).await?;
-        }
-        for file in &change.files {
-            let stored = terms.stored.get(&file.role).map_or(now, |it| it.as_millisecond());
-            insert(&mut session, repository, file, stored).await?;
-        }
+        let replaced: Vec<i64> =
+            new.chain(&change.retired).filter_map(|role| current.get(role)).map(|it| it.id).collect();
+        replace(&mut session, &replaced, now).await?;
+        let stored = |file: &NewFile| terms.stored.get(&file.role).map_or(now, |it| it.as_millisecond());
+        insert(&mut session, repository, &change.files, stored).await?;
         if !terms.recorded {
             return Ok(session.commit().await?);
         }
         let version = version_number(timestamp.version)?;
-        let record = "INSERT INTO changes (gun, version, sha256, happened_at) VALUES ($1, $2, $3, $4)";
-        // Whoever reads the list goes on after the last number it saw: so numbers are committed in order.
-        session.lock(CHANGES_LOCK).await?;
         let hash = timestamp.sha256.as_slice();
-        session.execute(record, &[gun.as_str().into(), version.into(), hash.into(), now.into()]).await?;
+        let values = [gun.as_str().into(), version.into(), hash.into(), now.into(), CHANGES_LOCK.into()];
+        session.execute(self.database.either(RECORD_IN_SQLITE, RECORD_IN_POSTGRES), &values).await?;
         Ok(session.commit().await?)
     }
 
@@ -323,25 +319,51 @@ async fn current_files(
     rows.iter().map(current_file).collect()
 }
 
+/// Notes that these files are no longer their roles' newest.
+async fn replace(session: &mut Session, files: &[i64], now: i64) -> Result<(), StorageError> {
+    for portion in files.chunks(ROWS) {
+        let sql = format!("UPDATE files SET replaced_at = $1 WHERE id IN {}", places(2, 1, portion.len()));
+        let values: Vec<Value<'_>> =
+            std::iter::once(now).chain(portion.iter().copied()).map(Value::from).collect();
+        session.execute(AssertSqlSafe(sql), &values).await?;
+    }
+    Ok(())
+}
+
+/// Stores files, and makes them their roles' newest.
 async fn insert(
     session: &mut Session,
     repository: i64,
-    file: &NewFile,
-    now: i64,
+    files: &[NewFile],
+    stored: impl Fn(&NewFile) -> i64,
 ) -> Result<(), StorageError> {
-    let role = file.role.as_str();
-    let values = [
-        repository.into(),
-        role.into(),
-        version_number(file.version)?.into(),
-        file.sha256.as_slice().into(),
-        file.content.as_slice().into(),
-        file.expires.as_millisecond().into(),
-        now.into(),
-    ];
-    let rows = session.fetch(INSERT, &values).await?;
-    let id = rows.first().ok_or_else(|| corrupt("a file that was written is not there".to_owned()))?;
-    session.execute(SET_CURRENT, &[repository.into(), role.into(), id.integer(0)?.into()]).await?;
+    for portion in files.chunks(ROWS) {
+        let mut values: Vec<Value<'_>> = Vec::with_capacity(portion.len() * 7);
+        for file in portion {
+            values.extend::<[Value<'_>; 7]>([
+                repository.into(),
+                file.role.as_str().into(),
+                version_number(file.version)?.into(),
+                file.sha256.as_slice().into(),
+                file.content.as_slice().into(),
+                file.expires.as_millisecond().into(),
+                stored(file).into(),
+            ]);
+        }
+        let sql = format!("{INSERT} VALUES {} RETURNING id, role", places(1, portion.len(), 7));
+        let rows = session.fetch(AssertSqlSafe(sql), &values).await?;
+        if rows.len() != portion.len() {
+            return Err(corrupt("a file that was written is not there".to_owned()));
+        }
+        let rows = rows.iter().map(|it| Ok((it.integer(0)?, it.text(1)?)));
+        let rows: Vec<(i64, String)> = rows.collect::<Result<_, DatabaseError>>()?;
+        let values: Vec<Value<'_>> = rows
+            .iter()
+            .flat_map(|(id, role)| [repository.into(), role.as_str().into(), (*id).into()])
+            .collect();
+        let sql = format!("{SET_CURRENT} VALUES {} {REPLACING_CURRENT}", places(1, rows.len(), 3));
+        session.execute(AssertSqlSafe(sql), &values).await?;
+    }
     Ok(())
 }
 
@@ -447,10 +469,15 @@ const HEADS_OF: &str = "SELECT c.role, f.version, f.sha256, f.id FROM current_fi
 /// The update locks the row in PostgreSQL, the new one as well as one that is there.
 const LOCK: &str = "INSERT INTO repositories (gun, changed_at) VALUES ($1, $2) \
     ON CONFLICT (gun) DO UPDATE SET changed_at = excluded.changed_at RETURNING id";
-const INSERT: &str = "INSERT INTO files (repository, role, version, sha256, content, expires_at, stored_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
-const SET_CURRENT: &str = "INSERT INTO current_files (repository, role, file) VALUES ($1, $2, $3) \
-    ON CONFLICT (repository, role) DO UPDATE SET file = excluded.file";
+const INSERT: &str = "INSERT INTO files (repository, role, version, sha256, content, expires_at, stored_at)";
+const SET_CURRENT: &str = "INSERT INTO current_files (repository, role, file)";
+const REPLACING_CURRENT: &str = "ON CONFLICT (repository, role) DO UPDATE SET file = excluded.file";
+/// Whoever reads the list goes on after the last number it saw: so numbers are committed in order. SQLite has
+/// one lock for everything, and this transaction has it.
+const RECORD_IN_POSTGRES: &str = "INSERT INTO changes (gun, version, sha256, happened_at) \
+    SELECT $1, $2, $3, $4 FROM pg_advisory_xact_lock($5)";
+const RECORD_IN_SQLITE: &str =
+    "INSERT INTO changes (gun, version, sha256, happened_at) SELECT $1, $2, $3, $4 WHERE $5 IS NOT NULL";
 const CHANGES_AFTER: &str = "SELECT id, gun, version, sha256, happened_at FROM changes \
     WHERE id > $1 ORDER BY id LIMIT $2";
 const CHANGES_AFTER_OF: &str = "SELECT id, gun, version, sha256, happened_at FROM changes \
@@ -472,6 +499,8 @@ const PRUNE: &str = "DELETE FROM files WHERE id IN (SELECT id FROM files \
     WHERE replaced_at IS NOT NULL AND replaced_at < $1 AND role <> 'root' LIMIT $2)";
 /// Files that go in one transaction.
 const PRUNE_PORTION: i64 = 500;
+/// Rows that one statement writes: with seven values each, far below what databases take.
+const ROWS: usize = 100;
 /// A number that nothing else in the database locks by.
 pub(super) const CHANGES_LOCK: i64 = 0x7472_7573_7467_0002;
 const SCHEMA: Schema = Schema {
