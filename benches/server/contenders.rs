@@ -18,6 +18,8 @@ use crate::postgres::Postgres;
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
     pub(crate) address: SocketAddr,
+    /// The SQLite file, where it has one.
+    pub(crate) database: PathBuf,
     server: Child,
     signer: Option<Child>,
 }
@@ -127,7 +129,8 @@ impl Contender {
         };
         let signer = signer.map(|mut it| launch(&mut it, "signer.log")).transpose()?;
         let server = launch(&mut server, "server.log")?;
-        let contender = Self { name, address, server, signer };
+        let database = folder.join("server.db");
+        let contender = Self { name, address, database, server, signer };
         let deadline = Instant::now() + START_DEADLINE;
         loop {
             let answer = async {

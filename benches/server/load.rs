@@ -81,20 +81,6 @@ pub(crate) async fn write(
     Ok(rate(publishes, start.elapsed()))
 }
 
-/// Makes these repositories, all at once.
-pub(crate) async fn initialise(
-    dialer: &Dialer,
-    address: SocketAddr,
-    names: Vec<String>,
-) -> anyhow::Result<()> {
-    let publishing = names.into_iter().map(|name| async move {
-        let mut connection = dialer.dial(address).await?;
-        Repository::publish(&mut connection, &name).await
-    });
-    try_join_all(publishing).await?;
-    Ok(())
-}
-
 /// What became of several writers' uploads to one repository.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Contest {

@@ -6,8 +6,12 @@ mod load;
 mod repository;
 
 use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use self::client::Dialer;
 use self::contenders::{Backend, Contender};
@@ -90,14 +94,11 @@ pub(crate) fn sizes(lab: &Lab) -> anyhow::Result<String> {
         anyhow::ensure!(status.is_success(), "{status} {}", String::from_utf8_lossy(&body));
         let tags = load::latency(&dialer, server.address, &path(&large)).await?;
         drop(connection);
-        for first in (0..LARGE).step_by(8) {
-            let names = (first..first + 8).map(|it| format!("bench.example/many/{it}"));
-            load::initialise(&dialer, server.address, names.collect()).await?;
-        }
+        multiply(&server.database, "bench.example/small", LARGE).await?;
         let paths =
             (0..LARGE).step_by(97).map(|it| format!("/v2/bench.example/many/{it}/_trust/tuf/timestamp.json"));
         let many = load::latency(&dialer, server.address, &paths.collect::<Vec<_>>()).await?;
-        let times = |it: std::time::Duration| ratio(it.as_secs_f64() / few.as_secs_f64());
+        let times = |it: Duration| ratio(it.as_secs_f64() / few.as_secs_f64());
         Ok(format!(
             "| server | GET timestamp | over the first |\n| --- | --- | --- |\n\
              | two repositories of one tag | {} | |\n| a repository of {LARGE} tags | {} | {} |\n\
@@ -110,6 +111,16 @@ pub(crate) fn sizes(lab: &Lab) -> anyhow::Result<String> {
             server.memory_kib()? / 1024,
         ))
     })
+}
+
+/// Copies a repository's rows, under as many names: what a GET finds does not depend on who signed it.
+async fn multiply(database: &Path, gun: &str, times: u32) -> anyhow::Result<()> {
+    let options = SqliteConnectOptions::new().filename(database).busy_timeout(Duration::from_mins(1));
+    let mut database = SqliteConnection::connect_with(&options).await?;
+    for statement in [NAMES, FILES, CURRENT] {
+        sqlx::query(statement).bind(gun).bind(times).execute(&mut database).await?;
+    }
+    Ok(database.close().await?)
 }
 
 #[derive(Default)]
@@ -163,5 +174,15 @@ const ROUNDS: usize = 5;
 const READS: u32 = 1000;
 /// Publishes of the one writer in a round.
 const WRITES: u32 = 160;
+const NAMES: &str = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $2) \
+    INSERT INTO repositories (gun, changed_at) SELECT 'bench.example/many/' || i, changed_at \
+    FROM n, repositories WHERE gun = $1";
+const FILES: &str = "INSERT INTO files (repository, role, version, sha256, content, expires_at, stored_at) \
+    SELECT m.id, f.role, f.version, f.sha256, f.content, f.expires_at, f.stored_at FROM repositories m, \
+    repositories r JOIN current_files c ON c.repository = r.id JOIN files f ON f.id = c.file \
+    WHERE r.gun = $1 AND m.gun LIKE 'bench.example/many/%' AND $2 > 0";
+const CURRENT: &str = "INSERT INTO current_files (repository, role, file) SELECT f.repository, f.role, f.id \
+    FROM files f JOIN repositories m ON m.id = f.repository \
+    WHERE m.gun LIKE 'bench.example/many/%' AND $1 <> '' AND $2 > 0";
 /// Tags of the large repository, and repositories of the large server.
 const LARGE: u32 = 100_000;
