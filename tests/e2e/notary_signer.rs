@@ -16,6 +16,7 @@ use trustgate::signer::{KeyAlgorithm, KeyService, KeyServiceError, RemoteSigner,
 use trustgate::tuf::author::SignatureMethod;
 use trustgate::tuf::{KeyType, RoleName};
 
+use crate::support::lab::debian_program;
 use crate::support::skip;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -310,8 +311,7 @@ pub(crate) fn free_port() -> (u16, TcpListener) {
 
 /// Where this program is; says so where it is nowhere.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&folders).map(|it| it.join(name)).find(|it| it.is_file());
+    let found = debian_program(name);
     if found.is_none() {
         let required = std::env::var_os("TRUSTGATE_REQUIRE_ENGINES").is_some_and(|value| value == "1");
         assert!(!required, "{name} is missing; `make deps` installs it");

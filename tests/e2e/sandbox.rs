@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 use crate::support::image::trustgate_program;
+use crate::support::lab::debian_program;
 use crate::support::{lab, skip};
 
 /// A sandbox in a folder of the test's own, which is brought down whatever happens.
@@ -18,7 +19,7 @@ impl Sandbox {
     /// `None` where a program is missing, which is said.
     fn new() -> Option<Self> {
         let required = std::env::var_os("TRUSTGATE_REQUIRE_ENGINES").is_some_and(|value| value == "1");
-        let Some(registry) = registry_program() else {
+        let Some(registry) = debian_program("docker-registry") else {
             assert!(!required, "missing here: docker-registry; `make deps` gets it");
             skip("docker-registry");
             return None;
@@ -72,16 +73,6 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         let _ = self.trustgate(&["sandbox", "down"]).output();
     }
-}
-
-/// The machine's, else the lab's.
-fn registry_program() -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
-    let cache = variable("TRUSTGATE_LAB_CACHE").or_else(|| Some(cache?.join("trustgate/lab")));
-    let folders = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();
-    let lab = cache.map(|it| it.join("bookworm/usr/bin"));
-    folders.into_iter().chain(lab).map(|it| it.join("docker-registry")).find(|it| it.is_file())
 }
 
 fn text(output: &Output) -> String {

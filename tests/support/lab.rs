@@ -120,6 +120,17 @@ impl Lab {
     }
 }
 
+/// A program of Debian's: the machine's, else the lab's, which is unpacked and not installed.
+pub(crate) fn debian_program(name: &str) -> Option<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
+    let cache = variable("TRUSTGATE_LAB_CACHE").or_else(|| Some(cache?.join("trustgate/lab")));
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = std::env::split_paths(&folders).collect();
+    let lab = cache.map(|it| it.join("bookworm/usr/bin"));
+    folders.into_iter().chain(lab).map(|it| it.join(name)).find(|it| it.is_file())
+}
+
 fn missing_programs() -> Vec<String> {
     let mut names = String::new();
     let mut child = Command::new(script())
