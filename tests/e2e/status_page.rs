@@ -175,10 +175,14 @@ fn the_list_of_repositories_can_be_seen_heard_and_searched() {
     assert_eq!(filled, [0.5, 0.5, 0.0]);
     let light = browser.screenshot();
     assert_eq!((light.width, light.height), (WIDTH, HEIGHT));
-    bars.iter().for_each(|it| check_bar(&light, *it));
+    for bar in &bars {
+        check_bar(&light, *bar);
+    }
     browser.prefer_color_scheme("dark");
     let dark = browser.screenshot();
-    bars.iter().for_each(|it| check_bar(&dark, *it));
+    for bar in &bars {
+        check_bar(&dark, *bar);
+    }
     let brightness = |screen: &Screenshot| screen.at(5.0, 900.0).iter().map(|it| u32::from(*it)).sum::<u32>();
     assert!(brightness(&dark) < 150 && 600 < brightness(&light));
 

@@ -213,7 +213,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
         let missing = folder.path().join("missing").display().to_string();
-        let failure = start(&[missing.clone()], folder.path(), &log).unwrap_err();
+        let failure = start(std::slice::from_ref(&missing), folder.path(), &log).unwrap_err();
         assert!(failure.message().contains(&missing), "{}", failure.message());
     }
 }

@@ -255,7 +255,7 @@ mod tests {
         }
         limits.failed(peer, at(0));
         limits.failed(peer, at(0));
-        assert_eq!(limits.may_try(peer, at(0)), Err(RetryAfter(Duration::from_secs(60))));
+        assert_eq!(limits.may_try(peer, at(0)), Err(RetryAfter(Duration::from_mins(1))));
         assert_eq!(limits.may_try(address("10.0.0.2"), at(0)), Ok(()));
         assert_eq!(limits.may_try(peer, at(60_000)), Ok(()));
     }

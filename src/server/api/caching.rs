@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn what_may_be_kept_is_said_as_notary_says_it() {
-        let values = Values::new(Duration::from_secs(300), ", must-revalidate");
+        let values = Values::new(Duration::from_mins(5), ", must-revalidate");
         assert_eq!(values.public, "public, max-age=300, s-maxage=300, must-revalidate");
         assert_eq!(values.private, "private, max-age=300, must-revalidate");
         let values = Values::new(Duration::ZERO, "");

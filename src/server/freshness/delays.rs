@@ -120,7 +120,7 @@ mod tests {
         assert!(delays.is_over(&gun(1)));
         for minutes in [1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360] {
             delays.add(&gun(1));
-            tokio::time::advance(Duration::from_mins(minutes) - Duration::from_millis(1)).await;
+            tokio::time::advance(Duration::from_millis(minutes * 60_000 - 1)).await;
             assert!(!delays.is_over(&gun(1)), "{minutes}");
             tokio::time::advance(Duration::from_millis(1)).await;
             assert!(delays.is_over(&gun(1)), "{minutes}");
@@ -151,7 +151,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn memory_is_bounded() {
         let delays = Delays::default();
-        for number in 0..DELAY_LIMIT * 2 + 1 {
+        for number in 0..=DELAY_LIMIT * 2 {
             delays.add(&gun(number));
         }
         assert!(delays.len() <= DELAY_LIMIT);

@@ -155,7 +155,7 @@ fn a_configuration_of_notarys_is_taken_over() {
     assert_eq!(settings.key_algorithm, KeyAlgorithm::P256);
     let AccessSettings::Token(token) = &settings.access else { panic!("{:?}", settings.access) };
     assert_eq!((token.service.as_str(), &token.keys), ("trust", &TokenKeys::Bundle(at("bundle.crt"))));
-    let caching = Caching { current: Duration::from_mins(1), consistent: Duration::from_secs(31_536_000) };
+    let caching = Caching { current: Duration::from_mins(1), consistent: Duration::from_hours(365 * 24) };
     assert_eq!(settings.caching, caching);
     assert_eq!(settings.gun_prefixes.as_slice(), ["docker.io/acme/"]);
     assert_eq!(settings.state, Path::new("/state"));

@@ -260,6 +260,7 @@ async fn claims_that_are_not_for_us_are_refused() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a list of forgeries")]
 async fn forged_tokens_are_refused() {
     let issuer = Issuer::new();
     let tokens = with_keys(&issuer.keys()).await;
