@@ -106,11 +106,20 @@ pub(crate) async fn contend(
         let mut contest = Contest::default();
         let mut connection = dialer.dial(address).await?;
         while contest.accepted < each {
-            let current = connection.get(&format!("{}targets.json", repository.path)).await?;
+            // A notary-server under such load ends connections now and then.
+            let Ok(current) = connection.get(&format!("{}targets.json", repository.path)).await else {
+                contest.failed += 1;
+                connection = dialer.dial(address).await?;
+                continue;
+            };
             let current: serde_json::Value = serde_json::from_slice(&current)?;
             let version = current["signed"]["version"].as_u64().context("targets without a version")?;
             let next = repository.next(Some(version), 1)?;
-            let (status, body) = connection.post(&repository.path, &[("targets", &next)]).await?;
+            let Ok((status, body)) = connection.post(&repository.path, &[("targets", &next)]).await else {
+                contest.failed += 1;
+                connection = dialer.dial(address).await?;
+                continue;
+            };
             match status {
                 StatusCode::OK => contest.accepted += 1,
                 StatusCode::BAD_REQUEST if is_outrun(&body) => contest.outrun += 1,
