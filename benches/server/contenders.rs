@@ -45,7 +45,7 @@ impl Contender {
             Backend::Postgres(postgres) => {
                 let database = format!("notary-{which}");
                 postgres.create(&database, if which == "server" { SERVER_TABLES } else { SIGNER_TABLES });
-                json!({"backend": "postgres", "db_url": for_go(&postgres.url(&database)), "default_alias": "bench"})
+                json!({"backend": "postgres", "db_url": postgres.url(&database), "default_alias": "bench"})
             }
             _ => json!({"backend": "memory"}),
         };
@@ -212,11 +212,6 @@ fn store(path: &Path, text: &str) -> anyhow::Result<()> {
     fs::write(path, text)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
     Ok(())
-}
-
-/// Go's driver goes to the host before it looks at the parameter that names the socket's folder.
-fn for_go(url: &str) -> String {
-    url.replacen("postgres@localhost/", "postgres@/", 1)
 }
 
 fn free() -> anyhow::Result<SocketAddr> {

@@ -34,7 +34,7 @@ fn clients_of_a_notary_server_go_on_with_ours() {
             "server": {"grpc_addr": format!("127.0.0.1:{signer_port}"), "tls_cert_file": "./peer.crt",
                        "tls_key_file": "./peer.key", "client_ca_file": "./ca.crt"},
             "logging": {"level": "error"},
-            "storage": {"backend": "postgres", "db_url": for_go(&postgres.url("notarysigner")), "default_alias": "alias1"}
+            "storage": {"backend": "postgres", "db_url": postgres.url("notarysigner"), "default_alias": "alias1"}
         }),
     );
     write(
@@ -46,7 +46,7 @@ fn clients_of_a_notary_server_go_on_with_ours() {
                               "tls_ca_file": "./ca.crt", "tls_client_cert": "./peer.crt",
                               "tls_client_key": "./peer.key", "key_algorithm": "ecdsa"},
             "logging": {"level": "error"},
-            "storage": {"backend": "postgres", "db_url": for_go(&postgres.url("notaryserver"))}
+            "storage": {"backend": "postgres", "db_url": postgres.url("notaryserver")}
         }),
     );
     let notary_signer = {
@@ -129,11 +129,6 @@ fn clients_of_a_notary_server_go_on_with_ours() {
         let listed = ask(&notary, &client, port, &["list", GUNS[0]]);
         assert!(listed.contains("\n2 ") && listed.contains("\n4 "), "{from}: {listed}");
     }
-}
-
-/// Go's library takes the host of an address before that of its query; ours wants one.
-fn for_go(address: &str) -> String {
-    address.replacen("@localhost/", "@/", 1)
 }
 
 /// What `pg_dump` prints of a database.

@@ -60,10 +60,7 @@ impl Postgres {
 
     /// The address of a database, as ours and as Go's programs take it.
     pub(crate) fn url(&self, database: &str) -> String {
-        format!(
-            "postgres://postgres@localhost/{database}?host={}&sslmode=disable",
-            self.folder.path().display()
-        )
+        format!("postgres:///{database}?user=postgres&host={}&sslmode=disable", self.folder.path().display())
     }
 
     /// Makes a database, and runs these statements in it.

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::sql::{
-    SqlStorage, Terms, change_record, corrupt, gun_of, hash_of, lock, moment, role_of, version_number,
-    version_of,
+    SqlStorage, Terms, change_record, columns, corrupt, gun_of, hash_of, lock, moment, role_of,
+    version_number, version_of,
 };
-use super::{Change, ChangeKind, ChangeRecord, NewFile, StorageError};
+use super::{Change, ChangeRecord, NewFile, StorageError};
 use crate::database::{Row, Session, Value};
 use crate::image::Gun;
 use crate::signer::{KeyRow, SqlRows};
@@ -187,10 +187,7 @@ pub struct ChangesRestored {
 impl ChangesRestored {
     /// Adds one.
     pub async fn add(&mut self, record: &ChangeRecord) -> Result<(), StorageError> {
-        let (version, hash) = match &record.kind {
-            ChangeKind::Update { version, sha256 } => (version_number(*version)?, Value::Bytes(sha256)),
-            ChangeKind::Deletion => (0, Value::NoBytes),
-        };
+        let (version, hash) = columns(&record.kind)?;
         let values = [
             record.id.into(),
             record.gun.as_str().into(),

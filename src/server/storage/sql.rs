@@ -101,10 +101,8 @@ impl SqlStorage {
         if !terms.recorded {
             return Ok(session.commit().await?);
         }
-        let version = version_number(timestamp.version)?;
-        let hash = timestamp.sha256.as_slice();
-        let values = [gun.as_str().into(), version.into(), hash.into(), now.into(), CHANGES_LOCK.into()];
-        session.execute(self.database.either(RECORD_IN_SQLITE, RECORD_IN_POSTGRES), &values).await?;
+        let kind = ChangeKind::Update { version: timestamp.version, sha256: timestamp.sha256 };
+        record(&mut session, gun, &kind, now).await?;
         Ok(session.commit().await?)
     }
 
@@ -116,9 +114,7 @@ impl SqlStorage {
         if deleted == 0 {
             return Ok(false);
         }
-        session.lock(CHANGES_LOCK).await?;
-        let record = "INSERT INTO changes (gun, version, sha256, happened_at) VALUES ($1, 0, NULL, $2)";
-        session.execute(record, &[gun.as_str().into(), now.into()]).await?;
+        record(&mut session, gun, &ChangeKind::Deletion, now).await?;
         session.commit().await?;
         Ok(true)
     }
@@ -317,6 +313,22 @@ async fn current_files(
 ) -> Result<BTreeMap<RoleName, Current>, StorageError> {
     let rows = session.fetch(HEADS_OF, &[repository.into()]).await?;
     rows.iter().map(current_file).collect()
+}
+
+/// Adds to the list of changes, whose numbers are committed in order.
+async fn record(session: &mut Session, gun: &Gun, kind: &ChangeKind, now: i64) -> Result<(), StorageError> {
+    let (version, hash) = columns(kind)?;
+    let values = [gun.as_str().into(), version.into(), hash, now.into(), CHANGES_LOCK.into()];
+    session.execute(session.either(RECORD_IN_SQLITE, RECORD_IN_POSTGRES), &values).await?;
+    Ok(())
+}
+
+/// What the list of changes has of this: a deletion has neither version nor hash.
+pub(super) fn columns(kind: &ChangeKind) -> Result<(i64, Value<'_>), StorageError> {
+    Ok(match kind {
+        ChangeKind::Update { version, sha256 } => (version_number(*version)?, Value::Bytes(sha256)),
+        ChangeKind::Deletion => (0, Value::NoBytes),
+    })
 }
 
 /// Notes that these files are no longer their roles' newest.
