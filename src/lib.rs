@@ -7,6 +7,7 @@
 
 pub mod buildkit;
 pub mod cli;
+pub mod daemon;
 pub mod database;
 pub mod docker;
 pub mod dockerfile;

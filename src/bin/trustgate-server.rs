@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use indicatif::ProgressBar;
-use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use trustgate::daemon::{self, say};
 use trustgate::server::program::{ExportRequest, ImportRequest, Program};
 use trustgate::server::transfer::{ExportReport, ImportFrom, Step};
 
@@ -87,17 +88,10 @@ enum OutputForm {
 
 fn main() -> ExitCode {
     let Arguments { config, command } = Arguments::parse();
-    if let Err(error) = keep_memory_private() {
-        say(&format!("error: this process's memory cannot be kept out of core files: {error}"));
-        return ExitCode::FAILURE;
-    }
     allow_connections();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match daemon::start() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            say(&format!("error: {error}"));
-            return ExitCode::FAILURE;
-        }
+        Err(ended) => return ended,
     };
     let program = Program {
         settings: config,
@@ -149,13 +143,7 @@ fn main() -> ExitCode {
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("error: {error}"));
-            if let Some(help) = error.help() {
-                say(&format!("help: {help}"));
-            }
-            ExitCode::FAILURE
-        }
+        Err(error) => daemon::fail(&error, error.help()),
     }
 }
 
@@ -192,20 +180,9 @@ impl Drop for Progress {
     }
 }
 
-/// No core file, and no other process of the same user that reads along.
-fn keep_memory_private() -> rustix::io::Result<()> {
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)
-}
-
 /// As many open files as the system lets this process have: a connection is one. Where it does not, there
 /// are fewer connections.
 fn allow_connections() {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-}
-
-#[expect(clippy::print_stderr, reason = "it is the program's log")]
-fn say(line: &str) {
-    eprintln!("{line}");
 }

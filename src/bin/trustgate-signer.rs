@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use trustgate::daemon::{self, say};
 use trustgate::signer::program::Program;
 use trustgate::signer::takeover::Takeover;
 use trustgate::text::visible;
@@ -38,16 +38,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let Arguments { config, command } = Arguments::parse();
-    if let Err(error) = keep_memory_private() {
-        say(&format!("error: this process's memory cannot be kept out of core files: {error}"));
-        return ExitCode::FAILURE;
-    }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match daemon::start() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            say(&format!("error: {error}"));
-            return ExitCode::FAILURE;
-        }
+        Err(ended) => return ended,
     };
     let program = Program {
         settings: config,
@@ -71,13 +64,7 @@ fn main() -> ExitCode {
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("error: {error}"));
-            if let Some(help) = error.help() {
-                say(&format!("help: {help}"));
-            }
-            ExitCode::FAILURE
-        }
+        Err(error) => daemon::fail(&error, error.help()),
     }
 }
 
@@ -87,15 +74,4 @@ fn tell(outcome: &Takeover) {
     }
     let Takeover { taken, present, left } = outcome;
     say(&format!("keys taken over: {taken}; there already: {present}; not taken over: {}", left.len()));
-}
-
-/// No core file, and no other process of the same user that reads along.
-fn keep_memory_private() -> rustix::io::Result<()> {
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)
-}
-
-#[expect(clippy::print_stderr, reason = "it is the program's log")]
-fn say(line: &str) {
-    eprintln!("{line}");
 }

@@ -29,13 +29,11 @@ use super::storage::{SqlStorage, Storage as _};
 use crate::signer::settings::Sealing;
 use crate::signer::{Clock, Vault};
 
+pub use crate::signer::program::Variables;
 pub use error::ProgramError;
 pub use transfer::{ExportRequest, ImportRequest};
 
 use parts::{Keys, host_name};
-
-/// Looks an environment variable up.
-pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// What the program is started with.
 #[derive(Clone)]

@@ -1,0 +1,40 @@
+//! What the trust server's and the signer's programs begin and end with: they hold keys, and what they say
+//! is their log.
+//!
+//! Knows neither of them; comes before settings are read.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use tokio::runtime::Runtime;
+
+/// Keeps this process's memory to itself, and makes the runtime; or says why not, and how to end.
+pub fn start() -> Result<Runtime, ExitCode> {
+    keep_memory_private().map_err(|error| {
+        fail(&format!("this process's memory cannot be kept out of core files: {error}"), None)
+    })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| fail(&error, None))
+}
+
+/// Says why the program ends, and what to do about it.
+pub fn fail(error: &dyn Display, help: Option<&str>) -> ExitCode {
+    say(&format!("error: {error}"));
+    if let Some(help) = help {
+        say(&format!("help: {help}"));
+    }
+    ExitCode::FAILURE
+}
+
+/// A line for the operator.
+#[expect(clippy::print_stderr, reason = "it is the program's log")]
+pub fn say(line: &str) {
+    eprintln!("{line}");
+}
+
+/// No core file, and no other process of the same user that reads along.
+fn keep_memory_private() -> rustix::io::Result<()> {
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+}
