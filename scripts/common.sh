@@ -29,6 +29,15 @@ quietly() {
   fi
 }
 
+# The CAs that a program in an image trusts, and whether a program needs nothing else of a system.
+# shellcheck disable=SC2034
+ca_bundle=/etc/ssl/certs/ca-certificates.crt
+
+require_static() {
+  [ -s "$ca_bundle" ] || die "there is no CA bundle at $ca_bundle" "scripts/deps build installs ca-certificates"
+  ! ldd "$1" 2>/dev/null | grep -q '=>' || die "$1 is not static" "build it with make release"
+}
+
 require_root() {
   [ "$(id -u)" = 0 ] || die "$1 needs root" "run it as root, or in a virtual machine"
 }
