@@ -1,7 +1,7 @@
 //! A SQLite file or a PostgreSQL database, as the rooms that keep something in one need it.
 //!
 //! Statements and values go in, rows come out; a transaction is all or nothing. What the tables are for is
-//! the business of whoever brings their [`Migration`]s.
+//! the business of whoever brings their `Migration`s.
 
 mod connection;
 pub mod dump;

@@ -1,6 +1,6 @@
 //! Notary's API over HTTP: requests in, answers out.
 //!
-//! Each request is read into a [`Route`], whoever asks is looked at, and the work is left to
+//! Each request is read into a `Route`, whoever asks is looked at, and the work is left to
 //! `publication` and `storage`. A read is one look into the storage, and what comes out goes to the
 //! client as it is. Knows nothing of connections; those are the listener's.
 
