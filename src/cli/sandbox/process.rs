@@ -31,8 +31,10 @@ impl Identity {
     pub(super) fn of(pid: i32) -> Option<Self> {
         let line = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let (state, start) = state_and_start(&line)?;
-        // A process that has ended, and waits for its parent to notice, is none.
-        (!matches!(state, "Z" | "X")).then(|| Self { pid, start, boot: boot() })
+        // A process that has ended, and waits for its parent to notice, is none; as long as one of its threads is
+        // left, it still has its files and its ports.
+        let is_left = !matches!(state, "Z" | "X") || 1 < threads(pid);
+        is_left.then(|| Self { pid, start, boot: boot() })
     }
 
     /// Whether it runs.
@@ -149,6 +151,10 @@ fn state_and_start(stat: &str) -> Option<(&str, u64)> {
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.next()?;
     Some((state, fields.nth(18)?.parse().ok()?))
+}
+
+fn threads(pid: i32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
 }
 
 fn boot() -> String {
