@@ -10,6 +10,7 @@
 //! of its own gets its CA file into `tls/<host>` (see [`HttpOptions`]).
 
 mod auth;
+mod authorities;
 mod challenge;
 mod client;
 mod credentials;

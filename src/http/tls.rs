@@ -1,4 +1,4 @@
-//! Whom to believe that a host is itself, and how to prove to it who we are.
+//! The files that say whom to believe that a host is itself, and how to prove to it who we are.
 //!
 //! Knows files and certificates, nothing of requests. The crypto provider is passed to rustls
 //! explicitly, so that no global has to be installed first.
@@ -6,35 +6,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
+use super::authorities::{OwnFirst, System};
 use super::file::read_bounded;
 use super::{HttpError, HttpOptions};
-
-/// The authorities that count for every host.
-///
-/// In order: the file that `SSL_CERT_FILE` names, which must be usable then; the first bundle of
-/// the system that exists; the compiled-in roots of Mozilla.
-pub(super) fn system_roots(options: &HttpOptions) -> Result<RootCertStore, HttpError> {
-    let bundle = options
-        .certificate_file
-        .as_ref()
-        .or_else(|| options.certificate_bundles.iter().find(|path| path.is_file()));
-    let mut roots = RootCertStore::empty();
-    if let Some(path) = bundle {
-        // A system's bundle may hold a certificate or two that webpki does not read.
-        let (read, _) = roots.add_parsable_certificates(certificates(path)?);
-        if read == 0 {
-            return Err(unusable(path, &"no certificate in it can be read"));
-        }
-    } else {
-        let compiled_in = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned();
-        roots.add_parsable_certificates(compiled_in);
-    }
-    Ok(roots)
-}
 
 /// The folders that hold files for this host, in docker's layout: `<base>/<host[:port]>`.
 pub(super) fn host_folders(options: &HttpOptions, host: &str, port: u16) -> Vec<PathBuf> {
@@ -53,15 +33,15 @@ pub(super) fn host_folders(options: &HttpOptions, host: &str, port: u16) -> Vec<
 
 /// TLS for hosts that have these folders: their CAs are believed besides the system's, and the
 /// first client certificate in them is shown to hosts that ask.
-pub(super) fn client_config(roots: &RootCertStore, folders: &[PathBuf]) -> Result<ClientConfig, HttpError> {
-    let mut roots = roots.clone();
+pub(super) fn client_config(system: &Arc<System>, folders: &[PathBuf]) -> Result<ClientConfig, HttpError> {
+    let mut own = RootCertStore::empty();
     let mut identity = None;
     for folder in folders {
         for path in files(folder)? {
             match path.extension().and_then(|extension| extension.to_str()) {
                 Some("crt") => {
                     for certificate in certificates(&path)? {
-                        roots.add(certificate).map_err(|error| unusable(&path, &error))?;
+                        own.add(certificate).map_err(|error| unusable(&path, &error))?;
                     }
                 }
                 Some("cert") if identity.is_none() => identity = Some(client_identity(&path)?),
@@ -69,11 +49,17 @@ pub(super) fn client_config(roots: &RootCertStore, folders: &[PathBuf]) -> Resul
             }
         }
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
+    let verifier: Arc<dyn ServerCertVerifier> = if own.is_empty() {
+        system.verifier()?
+    } else {
+        Arc::new(OwnFirst::new(own, Arc::clone(system)))
+    };
+    let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .expect("ring has the default versions")
-        .with_root_certificates(roots);
+        // Nothing is dangerous about this one: it asks webpki, at most twice.
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
     let mut config = match identity {
         Some(Identity { path, chain, key }) => {
             builder.with_client_auth_cert(chain, key).map_err(|error| unusable(&path, &error))?
@@ -82,6 +68,11 @@ pub(super) fn client_config(roots: &RootCertStore, folders: &[PathBuf]) -> Resul
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// What computes for TLS.
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
 }
 
 struct Identity {
@@ -101,7 +92,7 @@ fn client_identity(path: &Path) -> Result<Identity, HttpError> {
     Ok(Identity { path: path.to_owned(), chain, key })
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, HttpError> {
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, HttpError> {
     let pem = read_bounded(path, BUNDLE_LIMIT).map_err(|error| unusable(path, &error))?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
@@ -123,7 +114,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, HttpError> {
     Ok(paths)
 }
 
-fn unusable(path: &Path, reason: &dyn ToString) -> HttpError {
+pub(super) fn unusable(path: &Path, reason: &dyn ToString) -> HttpError {
     HttpError::CertificateFile { path: path.to_owned(), reason: reason.to_string() }
 }
 

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
-use rustls::RootCertStore;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use url::Url;
 
+use super::authorities::System;
 use super::error::shown;
 use super::options::Proxies;
 use super::{HttpError, HttpOptions, Secret, Upload, tls};
@@ -20,7 +20,7 @@ use super::{HttpError, HttpOptions, Secret, Upload, tls};
 /// The connections of one client.
 pub(super) struct Transport {
     options: HttpOptions,
-    roots: RootCertStore,
+    system: Arc<System>,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
 }
 
@@ -55,8 +55,8 @@ pub(super) struct Incoming {
 
 impl Transport {
     pub(super) fn new(options: HttpOptions) -> Result<Self, HttpError> {
-        let roots = tls::system_roots(&options)?;
-        Ok(Self { options, roots, hosts: Mutex::default() })
+        let system = Arc::new(System::new(&options)?);
+        Ok(Self { options, system, hosts: Mutex::default() })
     }
 
     pub(super) fn options(&self) -> &HttpOptions {
@@ -93,7 +93,7 @@ impl Transport {
             return Ok(Arc::clone(host));
         }
         let folders = tls::host_folders(&self.options, name, port);
-        let config = tls::client_config(&self.roots, &folders)?;
+        let config = tls::client_config(&self.system, &folders)?;
         let client =
             self.connections(config, secure).map_err(|error| refused(&format!("can't be read: {error}")))?;
         let host = Arc::new(Host { client, lanes: Lanes::new() });

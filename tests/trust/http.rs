@@ -281,6 +281,29 @@ async fn a_hosts_own_folder_is_used_and_must_be_usable() {
     }
 }
 
+/// The system's authorities count besides those of a host's folder, and are read only where they are needed.
+#[tokio::test]
+async fn a_host_with_a_folder_may_be_vouched_for_by_the_system() {
+    let world = World::new().await;
+    world.fault(|_| Some(Reply::ok("hello")));
+    let own = world.folder.path().join("tls").join(world.server.host()).join("ca.crt");
+    let bundle = world.folder.path().join("bundle.pem");
+    let authority = std::fs::read(&own).unwrap();
+    let stranger = rcgen::generate_simple_self_signed(["stranger".to_owned()]).unwrap().cert.pem();
+    let get = async |of_host: &[u8], of_system: &[u8]| {
+        std::fs::write(&own, of_host).unwrap();
+        std::fs::write(&bundle, of_system).unwrap();
+        let options = HttpOptions { certificate_bundles: vec![bundle.clone()], ..world.options() };
+        HttpClient::new(options)?.get(&world.server.url("/"), LIMIT, None).await.map(|it| it.body)
+    };
+    assert_eq!(get(stranger.as_bytes(), &authority).await.unwrap(), b"hello");
+    assert_eq!(get(&authority, b"nothing of use").await.unwrap(), b"hello");
+    let error = get(stranger.as_bytes(), stranger.as_bytes()).await.unwrap_err();
+    assert!(matches!(error, HttpError::Tls { .. }), "{error:?}");
+    let error = get(stranger.as_bytes(), b"nothing of use").await.unwrap_err();
+    assert!(error.to_string().contains("bundle.pem"), "{error:?}");
+}
+
 #[tokio::test]
 async fn a_client_certificate_is_shown_to_those_who_ask() {
     let world = World::new().await;
