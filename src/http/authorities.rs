@@ -13,7 +13,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use super::tls::{certificates, provider, unusable};
+use super::tls::{certificates, first_certificate, provider, unusable};
 use super::{HttpError, HttpOptions};
 
 /// The authorities that count for every host, read when they are first asked for.
@@ -23,16 +23,16 @@ pub(super) struct System {
 }
 
 impl System {
-    /// In order: the file that `SSL_CERT_FILE` names, which must be usable then and is read at once; the first
-    /// bundle of the system that exists; the compiled-in roots of Mozilla.
+    /// In order: the file that `SSL_CERT_FILE` names, which must hold a certificate; the first bundle of the system
+    /// that exists; the compiled-in roots of Mozilla.
     pub(super) fn new(options: &HttpOptions) -> Result<Self, HttpError> {
-        let named = options.certificate_file.as_ref();
-        let bundle = named.or_else(|| options.certificate_bundles.iter().find(|path| path.is_file())).cloned();
-        let system = Self { bundle, read: Mutex::default() };
-        if named.is_some() {
-            system.verifier()?;
-        }
-        Ok(system)
+        let bundle = if let Some(path) = &options.certificate_file {
+            first_certificate(path)?;
+            Some(path)
+        } else {
+            options.certificate_bundles.iter().find(|path| path.is_file())
+        };
+        Ok(Self { bundle: bundle.cloned(), read: Mutex::default() })
     }
 
     /// What checks a chain of certificates that ends in one of them.

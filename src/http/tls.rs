@@ -49,11 +49,8 @@ pub(super) fn client_config(system: &Arc<System>, folders: &[PathBuf]) -> Result
             }
         }
     }
-    let verifier: Arc<dyn ServerCertVerifier> = if own.is_empty() {
-        system.verifier()?
-    } else {
-        Arc::new(OwnFirst::new(own, Arc::clone(system)))
-    };
+    let verifier: Arc<dyn ServerCertVerifier> =
+        if own.is_empty() { system.verifier()? } else { Arc::new(OwnFirst::new(own, Arc::clone(system))) };
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .expect("ring has the default versions")
@@ -92,15 +89,23 @@ fn client_identity(path: &Path) -> Result<Identity, HttpError> {
     Ok(Identity { path: path.to_owned(), chain, key })
 }
 
+/// All certificates of a file in PEM form.
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, HttpError> {
     let pem = read_bounded(path, BUNDLE_LIMIT).map_err(|error| unusable(path, &error))?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
         .map_err(|error| unusable(path, &error))?;
     if certificates.is_empty() {
-        return Err(unusable(path, &"it holds no certificate in PEM form"));
+        return Err(unusable(path, &NO_CERTIFICATE));
     }
     Ok(certificates)
+}
+
+/// The first of them, for which the others are not looked at.
+pub(super) fn first_certificate(path: &Path) -> Result<CertificateDer<'static>, HttpError> {
+    let pem = read_bounded(path, BUNDLE_LIMIT).map_err(|error| unusable(path, &error))?;
+    let first = CertificateDer::pem_slice_iter(&pem).next().ok_or_else(|| unusable(path, &NO_CERTIFICATE))?;
+    first.map_err(|error| unusable(path, &error))
 }
 
 /// The files of a folder in the order of their names.
@@ -127,6 +132,7 @@ pub(super) const SYSTEM_BUNDLES: &[&str] = &[
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
+const NO_CERTIFICATE: &str = "it holds no certificate in PEM form";
 /// Distributions' bundles have about a quarter of a megabyte.
 const BUNDLE_LIMIT: u64 = 16 << 20;
 /// One private key has a few kilobytes.
