@@ -217,11 +217,12 @@ impl<W: When + Send + Sync + 'static> Refresh<W> {
         if repository.chain().check_expiry(self.now).is_err() {
             return Ok((repository, Stored::Overtaken));
         }
+        // Most often nothing is new, and a thread takes longer than to see that.
+        if repository.files_to_store(&start).is_empty() {
+            return Ok((repository, Stored::Written));
+        }
         let stored = tokio::task::spawn_blocking(move || {
             let files = repository.files_to_store(&start);
-            if files.is_empty() {
-                return (repository, Stored::Written);
-            }
             match cache.store(repository.gun(), &start, &files) {
                 Ok(stored) => (repository, stored),
                 Err(error) => {
