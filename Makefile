@@ -23,7 +23,7 @@ help: ## lists these targets
 	  || sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST)
 
 deps: ## installs the Debian packages that are missing, and fetches the lab's engines
-	@scripts/deps build lab postgres trixie browser
+	@scripts/deps build lab postgres mariadb trixie browser
 
 build: ## builds everything for development
 	@scripts/deps build

@@ -16,8 +16,7 @@ use trustgate::signer::{KeyAlgorithm, KeyService, KeyServiceError, RemoteSigner,
 use trustgate::tuf::author::SignatureMethod;
 use trustgate::tuf::{KeyType, RoleName};
 
-use crate::support::lab::debian_program;
-use crate::support::skip;
+use crate::support::lab::{debian_program, unavailable};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_notary_signer_keeps_our_keys() {
@@ -311,13 +310,7 @@ pub(crate) fn free_port() -> (u16, TcpListener) {
 
 /// Where this program is; says so where it is nowhere.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
-    let found = debian_program(name);
-    if found.is_none() {
-        let required = std::env::var_os("TRUSTGATE_REQUIRE_ENGINES").is_some_and(|value| value == "1");
-        assert!(!required, "{name} is missing; `make deps` installs it");
-        skip(name);
-    }
-    found
+    debian_program(name).or_else(|| unavailable(name))
 }
 
 const START_DEADLINE: Duration = Duration::from_secs(30);

@@ -15,7 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::lab::skip;
+use super::lab::unavailable;
 
 /// A browser with one tab; it ends when it is dropped.
 pub(crate) struct Browser {
@@ -47,12 +47,7 @@ impl Screenshot {
 impl Browser {
     /// `None` where there is no Chromium, which is said; required, that is a failure.
     pub(crate) fn start() -> Option<Self> {
-        let Some(program) = program() else {
-            let required = std::env::var_os("TRUSTGATE_REQUIRE_ENGINES").is_some_and(|value| value == "1");
-            assert!(!required, "missing here: chromium; `make deps` installs it");
-            skip("chromium");
-            return None;
-        };
+        let Some(program) = program() else { return unavailable("chromium") };
         let folder = tempfile::tempdir().expect("a temporary folder");
         let [commands, messages] = ["commands", "messages"].map(|name| pipe(&folder.path().join(name)));
         // A shell gives the descriptors their numbers; the browser then is in its place.

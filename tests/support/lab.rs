@@ -27,15 +27,16 @@ pub(crate) fn lab() -> Option<&'static Lab> {
     static LAB: OnceLock<Result<Lab, Vec<String>>> = OnceLock::new();
     match LAB.get_or_init(Lab::start) {
         Ok(lab) => Some(lab),
-        Err(missing) => {
-            let required = std::env::var_os("TRUSTGATE_REQUIRE_ENGINES").is_some_and(|value| value == "1");
-            assert!(!required, "missing here: {}; `make deps` installs what it can", missing.join(", "));
-            for name in missing {
-                skip(name);
-            }
-            None
-        }
+        Err(missing) => unavailable(&missing.join(", ")),
     }
+}
+
+/// Says what a test would need; fails where everything has to be there.
+pub(crate) fn unavailable<T>(missing: &str) -> Option<T> {
+    let required = std::env::var_os("TRUSTGATE_REQUIRE_ENGINES").is_some_and(|value| value == "1");
+    assert!(!required, "missing here: {missing}; `make deps` installs what it can");
+    skip(missing);
+    None
 }
 
 /// Says that a test passes without having tested, because this is missing.
@@ -127,7 +128,7 @@ pub(crate) fn debian_program(name: &str) -> Option<PathBuf> {
     let cache = variable("TRUSTGATE_LAB_CACHE").or_else(|| Some(cache?.join("trustgate/lab")));
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> = std::env::split_paths(&folders).collect();
-    let lab = cache.map(|it| it.join("bookworm/usr/bin"));
+    let lab = cache.into_iter().flat_map(|it| ["bin", "sbin"].map(|name| it.join("bookworm/usr").join(name)));
     folders.into_iter().chain(lab).map(|it| it.join(name)).find(|it| it.is_file())
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod browser;
 pub(crate) mod engine;
 pub(crate) mod image;
 pub(crate) mod lab;
+pub(crate) mod mariadb;
 pub(crate) mod person;
 pub(crate) mod postgres;
 pub(crate) mod server;

@@ -94,11 +94,16 @@ impl Person {
 
     /// Runs notary on the same trust folder.
     pub(crate) fn notary(&self, words: &[&str]) -> Ran {
+        Ran::of(self.notary_command(words))
+    }
+
+    /// The same, for who has something to answer.
+    pub(crate) fn notary_command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(self.lab.variable("LAB_NOTARY"));
         command.arg("-d").arg(self.config.path().join("trust"));
         command.arg("--tlscacert").arg(&self.trust_authority).args(["-s", &self.trust_server]);
         command.args(words).current_dir(self.config.path()).stdin(Stdio::null());
-        Ran::of(with_passphrases(command))
+        with_passphrases(command)
     }
 
     /// The same for the library, with passphrases and another clock.
