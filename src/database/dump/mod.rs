@@ -6,6 +6,7 @@
 
 mod bytes;
 mod error;
+mod lexer;
 mod parser;
 mod staging;
 mod value;

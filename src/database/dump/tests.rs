@@ -1,6 +1,7 @@
 //! Dumps as the tools write them, and as nobody should.
 
-use super::parser::{ROW_LIMIT, read};
+use super::lexer::ROW_LIMIT;
+use super::parser::read;
 use super::*;
 use crate::database::dump::error::Fault;
 use crate::database::dump::value::Cell;
