@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::challenge::Scope;
 use super::rules::Rules;
 use super::watched::Watched;
-use super::{AccessError, Action, Caller, Challenge, Decision};
+use super::{AccessError, Action, Caller, Challenge, Decision, credentials};
 use crate::image::Gun;
 use crate::server::settings::HtpasswdSettings;
 
@@ -58,11 +58,7 @@ impl Htpasswd {
     ) -> Decision {
         let challenge = || Challenge::basic(&self.realm, &Scope::of(gun, action));
         let Some(authorization) = authorization else {
-            return if self.anonymous_pull && action == Action::Pull {
-                Decision::Granted(Caller::default())
-            } else {
-                Decision::Challenge(challenge())
-            };
+            return Decision::of_nobody(self.anonymous_pull, action, challenge());
         };
         let denied = |caller: Caller, reason: &str| Decision::Denied {
             caller,
@@ -120,11 +116,8 @@ struct Credentials {
 
 impl Credentials {
     fn parse(authorization: &str) -> Option<Self> {
-        let (scheme, encoded) = authorization.split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("basic") || CREDENTIALS_LIMIT < encoded.len() {
-            return None;
-        }
-        let bytes = Zeroizing::new(STANDARD.decode(encoded.trim()).ok()?);
+        let encoded = credentials(authorization, "basic").filter(|it| it.len() <= CREDENTIALS_LIMIT)?;
+        let bytes = Zeroizing::new(STANDARD.decode(encoded).ok()?);
         let text = std::str::from_utf8(&bytes).ok()?;
         let (name, password) = text.split_once(':')?;
         Some(Self { name: name.to_owned(), password: Zeroizing::new(password.to_owned()) })

@@ -78,6 +78,17 @@ pub enum Decision {
     },
 }
 
+impl Decision {
+    /// Of a request that says nothing of who sends it.
+    fn of_nobody(anonymous_pull: bool, action: Action, challenge: Challenge) -> Self {
+        if anonymous_pull && action == Action::Pull {
+            Self::Granted(Caller::default())
+        } else {
+            Self::Challenge(challenge)
+        }
+    }
+}
+
 /// What a client is told that must say who it is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Challenge {
@@ -140,6 +151,12 @@ impl Access {
             Way::Token(it) => it.problem(),
         }
     }
+}
+
+/// What follows the scheme in an `Authorization` header of that scheme.
+fn credentials<'a>(authorization: &'a str, scheme: &str) -> Option<&'a str> {
+    let (found, rest) = authorization.split_once(' ')?;
+    found.eq_ignore_ascii_case(scheme).then(|| rest.trim())
 }
 
 /// Why nobody can be let in.

@@ -16,7 +16,7 @@ use self::claims::Claims;
 use self::jwt::Jwt;
 use self::source::{KeySource, NoKey};
 use super::challenge::Scope;
-use super::{AccessError, Action, Caller, Challenge, Decision};
+use super::{AccessError, Action, Caller, Challenge, Decision, credentials};
 use crate::image::Gun;
 use crate::server::settings::TokenSettings;
 
@@ -59,11 +59,7 @@ impl Tokens {
         let scope = Scope::of(gun, action);
         let challenge = |error| Challenge::bearer(&self.realm, &self.service, &scope, error);
         let Some(authorization) = authorization else {
-            return if self.anonymous_pull && action == Action::Pull {
-                Decision::Granted(Caller::default())
-            } else {
-                Decision::Challenge(challenge(None))
-            };
+            return Decision::of_nobody(self.anonymous_pull, action, challenge(None));
         };
         let claims = match self.verify(authorization, now).await {
             Ok(claims) => claims,
@@ -87,10 +83,7 @@ impl Tokens {
 
     async fn verify(&self, authorization: &str, now: Timestamp) -> Result<Claims, Refusal> {
         let invalid = |reason: String| Refusal::Invalid(reason);
-        let token = authorization
-            .split_once(' ')
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim())
+        let token = credentials(authorization, "bearer")
             .ok_or_else(|| invalid("the credentials are not a bearer token".to_owned()))?;
         let token = Jwt::parse(token).map_err(|it| invalid(format!("the token is malformed: {it}")))?;
         let keys = self.keys.find(&token, now).await.map_err(|it| match it {
