@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Keeps this process's memory to itself, and makes the runtime; or says why not, and how to end.
 pub fn start() -> Result<Runtime, ExitCode> {
@@ -31,6 +32,19 @@ pub fn fail(error: &dyn Display, help: Option<&str>) -> ExitCode {
 #[expect(clippy::print_stderr, reason = "it is the program's log")]
 pub fn say(line: &str) {
     eprintln!("{line}");
+}
+
+/// Waits for signals of one kind from now on.
+pub(crate) fn signals(kind: SignalKind) -> Result<Signal, SignalError> {
+    signal(kind).map_err(|it| SignalError { reason: it.to_string() })
+}
+
+/// The system lets no signals through.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("signals cannot be waited for: {reason}")]
+pub struct SignalError {
+    /// What it said.
+    pub reason: String,
 }
 
 /// No core file, and no other process of the same user that reads along.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 
 use super::journal::{Event, Journal};
 use super::key_service::Clock;
@@ -18,6 +18,7 @@ use super::sql::SqlRows;
 use super::takeover::{NotaryKeys, Takeover, TakeoverError};
 use super::tls::TlsError;
 use super::vault::Vault;
+use crate::daemon::{SignalError, signals};
 use crate::database::DatabaseError;
 use crate::text::visible;
 
@@ -166,10 +167,6 @@ impl Program {
     }
 }
 
-fn signals(kind: SignalKind) -> Result<Signal, ProgramError> {
-    signal(kind).map_err(|it| ProgramError::Signal { reason: it.to_string() })
-}
-
 /// Why the program ends.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -201,11 +198,8 @@ pub enum ProgramError {
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// The system lets no signals through.
-    #[error("signals cannot be waited for: {reason}")]
-    Signal {
-        /// What the system said.
-        reason: String,
-    },
+    #[error(transparent)]
+    Signal(#[from] SignalError),
     /// Another signer's keys cannot be read.
     #[error(transparent)]
     Takeover(#[from] TakeoverError),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::daemon::SignalError;
 use crate::server::access::AccessError;
 use crate::server::certificate::CertificateError;
 use crate::server::settings::SettingsError;
@@ -67,11 +68,8 @@ pub enum ProgramError {
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// The system lets no signals through.
-    #[error("signals cannot be waited for: {reason}")]
-    Signal {
-        /// What the system said.
-        reason: String,
-    },
+    #[error(transparent)]
+    Signal(#[from] SignalError),
     /// Something in the state folder cannot be used.
     #[error("`{}` cannot be used: {reason}", path.display())]
     State {

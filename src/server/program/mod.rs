@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -26,6 +26,7 @@ use super::listener::{Listener, Security};
 use super::publication::{Publisher, PublisherOptions};
 use super::settings::{Metrics, Settings, Tls, state_folder};
 use super::storage::{SqlStorage, Storage as _};
+use crate::daemon::signals;
 use crate::signer::settings::Sealing;
 use crate::signer::{Clock, Vault};
 
@@ -302,10 +303,6 @@ async fn bind(address: &str) -> Result<TcpListener, ProgramError> {
 /// Resolves once it is told so, or nobody is left to tell.
 async fn told(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|it| *it).await;
-}
-
-fn signals(kind: SignalKind) -> Result<Signal, ProgramError> {
-    signal(kind).map_err(|it| ProgramError::Signal { reason: it.to_string() })
 }
 
 /// A client that waits longer for a fresh timestamp had better take the one that is there.
