@@ -23,6 +23,9 @@ pub(super) struct Repository {
     #[serde(serialize_with = "as_text")]
     changed: Timestamp,
     roles: Vec<RoleEntry>,
+    /// Whether there are more of them than are shown.
+    #[serde(skip_serializing_if = "is_false")]
+    more_roles: bool,
     tags: Tags,
 }
 
@@ -34,6 +37,9 @@ struct RoleEntry {
     /// How many of the keys must sign.
     threshold: Option<u64>,
     keys: Vec<KeyEntry>,
+    /// How many keys there are besides those.
+    #[serde(skip_serializing_if = "is_zero")]
+    more_keys: usize,
     /// The prefixes of the tags that a delegation may sign.
     #[serde(skip_serializing_if = "Option::is_none")]
     paths: Option<Vec<String>>,
@@ -86,12 +92,15 @@ impl Repository {
             file: None,
             threshold: Some(it.keys.threshold),
             keys: keys(&it.keys, &[]),
+            more_keys: more_keys(&it.keys),
             paths: Some(paths(&it.paths)),
             problem: None,
         });
-        let roles = published.chain(unpublished).collect();
+        let mut all = published.chain(unpublished);
+        let roles = all.by_ref().take(ROLES_SHOWN).collect();
+        let more_roles = all.next().is_some();
         let changed = verified.standing.iter().map(|it| it.stored).max().unwrap_or(now);
-        Self { name, query, changed, roles, tags }
+        Self { name, query, changed, roles, more_roles, tags }
     }
 }
 
@@ -108,6 +117,7 @@ impl RoleEntry {
             }),
             threshold: demanded.map(|it| it.threshold),
             keys: demanded.map(|it| keys(it, signatures)).unwrap_or_default(),
+            more_keys: demanded.map(more_keys).unwrap_or_default(),
             paths: verified.delegation(&role).map(|it| paths(&it.paths)),
             problem: verified.problems.get(&role).map(|it| visible(it)),
             role,
@@ -122,7 +132,21 @@ fn keys(demanded: &RoleKeys, signatures: &[KeyId]) -> Vec<KeyEntry> {
         key_type: key.key_type().clone(),
         signed: signatures.contains(key.id()),
     };
-    demanded.keys.iter().map(key).collect()
+    demanded.keys.iter().take(KEYS_SHOWN).map(key).collect()
+}
+
+fn more_keys(demanded: &RoleKeys) -> usize {
+    demanded.keys.len().saturating_sub(KEYS_SHOWN)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(value: &usize) -> bool {
+    *value == 0
 }
 
 fn paths(paths: &[String]) -> Vec<String> {
@@ -135,7 +159,7 @@ fn type_name<S: serde::Serializer>(key_type: &KeyType, serializer: S) -> Result<
 
 /// The page.
 pub(super) fn markup(repository: &Repository) -> Markup {
-    let Repository { name, query, changed, roles, tags } = repository;
+    let Repository { name, query, changed, roles, more_roles, tags } = repository;
     frame::page(
         name.as_str(),
         &html! {
@@ -154,6 +178,7 @@ pub(super) fn markup(repository: &Repository) -> Markup {
                 } }
                 tbody { @for role in roles { (role_markup(role)) } }
             }
+            @if *more_roles { p { "There are more roles, which are not shown." } }
             h2 id="tags" { "Tags" }
             (frame::search(&repository_path(name), "Search tags", &query.search))
             @if tags.rows.is_empty() {
@@ -219,7 +244,7 @@ fn keys_markup(role: &RoleEntry) -> Markup {
     html! {
         @match role.threshold {
             Some(threshold) => p class="note" {
-                (threshold) " of " (role.keys.len()) @if threshold == 1 { " must sign" } @else { " must sign together" }
+                (threshold) " of " (role.keys.len() + role.more_keys) @if threshold == 1 { " must sign" } @else { " must sign together" }
             },
             None => p class="note" { "unknown" },
         }
@@ -233,6 +258,7 @@ fn keys_markup(role: &RoleEntry) -> Markup {
                     }
                 }
             }
+            @if role.more_keys > 0 { li { (role.more_keys) " more" } }
         }
     }
 }
@@ -276,6 +302,10 @@ fn nothing(repository: &Repository) -> &'static str {
     }
 }
 
+/// A repository of docker's has three besides its signers; each may be named by whoever is above it.
+const ROLES_SHOWN: usize = 500;
+/// A role has one key, or one for each of a few people.
+const KEYS_SHOWN: usize = 20;
 /// Docker writes one path, which is empty.
 const PATHS_SHOWN: usize = 16;
 /// Prefixes of tags are as short as those.

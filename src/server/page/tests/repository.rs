@@ -187,3 +187,55 @@ async fn many_tags_are_shown_in_parts() {
     assert!(!page.contains("Next page"), "{page}");
     assert!(desk.ask(&format!("{HTML}?search=none")).await.body.contains("No tag has that in its name."));
 }
+
+/// Whatever is stored, and whatever is asked for.
+#[tokio::test]
+async fn no_page_has_more_rows_than_its_limit() {
+    let desk = Desk::new().await;
+    let mut repository = Repository::new(BASE);
+    for number in 0..3000 {
+        repository.tag("targets", &format!("v{number:05}"), b"manifest");
+    }
+    desk.store(BASE, &repository.publish()).await;
+    for (query, most) in [
+        ("", 100),
+        ("?limit=1", 1),
+        ("?limit=1000", 1000),
+        ("?limit=1000&search=v", 1000),
+        ("?limit=1000&after=v00999", 1000),
+        ("?limit=7&after=v02995", 4),
+        ("?after=v02999", 0),
+        ("?limit=1001", 0),
+        ("?limit=3000", 0),
+    ] {
+        let page = desk.ask(&format!("{HTML}{query}")).await;
+        assert_eq!(page.body.matches("sha256:").count(), most, "{query}");
+        // Half a kilobyte a row, and what is there without any.
+        assert!(page.body.len() < 512 * most + (16 << 10), "{query}: {}", page.body.len());
+        let answer: Value = serde_json::from_str(&desk.ask(&format!("{JSON}{query}")).await.body).unwrap();
+        assert_eq!(answer["tags"]["rows"].as_array().map_or(0, Vec::len), most, "{query}");
+    }
+}
+
+/// A publisher can name a thousand roles, each with a thousand keys.
+#[tokio::test]
+async fn roles_and_keys_beyond_what_is_shown_are_counted() {
+    let desk = Desk::new().await;
+    let mut repository = Repository::new(BASE);
+    let keys: Vec<_> = (0..30).map(|number| TestKey::ed25519(&format!("key {number}"))).collect();
+    for number in 0..600 {
+        let role = format!("targets/signer{number:03}");
+        repository.delegate(&role, &keys, 1, &[""]);
+        repository.roles.remove(&role);
+    }
+    desk.store(BASE, &repository.publish()).await;
+    let answer = desk.json(JSON).await;
+    let roles = answer["roles"].as_array().unwrap();
+    assert_eq!((roles.len(), &answer["more_roles"]), (500, &json!(true)));
+    let last = roles.last().unwrap();
+    assert_eq!((last["keys"].as_array().unwrap().len(), &last["more_keys"]), (20, &json!(10)));
+    assert_eq!(roles[0].get("more_keys"), None, "the root has one");
+    let page = desk.ask(HTML).await.body;
+    assert!(page.contains("1 of 30 must sign") && page.contains("10 more"));
+    assert!(page.contains("There are more roles, which are not shown."));
+}
