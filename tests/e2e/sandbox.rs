@@ -264,15 +264,74 @@ fn what_cannot_be_is_said() {
     std::fs::write(&notes, good).expect("notes");
 }
 
+/// A disk that is full, or cannot be written to, is one of a namespace of the test's own.
+#[test]
+fn a_disk_that_takes_nothing_is_said_and_nothing_stays() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    if !rustix::process::geteuid().is_root() {
+        return skip("root");
+    }
+    let disk = sandbox.home.path().join("disk");
+    std::fs::create_dir(&disk).expect("a folder");
+    let folder = disk.join("sandbox").display().to_string();
+    let on_disk = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "/bin/sh", "-c", script, "sh"]).arg(&disk).arg(trustgate_program());
+        command.arg(&folder).env_clear().env("HOME", sandbox.home.path()).env("PATH", &sandbox.path);
+        command.env("DOCKER_HOST", "unix:///nonexistent/docker.sock").stdin(Stdio::null());
+        let output = command.output().expect("unshare starts");
+        let left = left(&folder);
+        for pid in left.lines().filter_map(|it| it.split(' ').next()?.parse().ok()) {
+            kill(pid);
+        }
+        assert_eq!(left, "", "{}", text(&output));
+        output
+    };
+    let says = |output: &Output, sayings: &[&str]| {
+        assert_eq!(output.status.code(), Some(3), "{}", text(output));
+        for saying in sayings {
+            assert!(text(output).contains(saying), "{saying}: {}", text(output));
+        }
+    };
+    // Room for notes, for the registry, for the signer, for all but the images.
+    for size in ["4k", "64k", "128k", "256k"] {
+        let up = r#"mount -t tmpfs -o size="$SIZE" tmpfs "$1"; exec "$2" sandbox up --folder "$3""#;
+        let output = on_disk(&up.replace("$SIZE", size));
+        says(&output, &[&folder, "no room left on the disk", "make room on that disk"]);
+    }
+    let read_only = r#"mount -t tmpfs -o ro tmpfs "$1"; exec "$2" sandbox up --folder "$3""#;
+    says(&on_disk(read_only), &[&folder, "Read-only file system", "--folder DIR"]);
+    // A disk becomes read-only under a sandbox that runs.
+    let later = r#"set -e; mount -t tmpfs tmpfs "$1"; "$2" sandbox up --folder "$3"
+        mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"
+        set +e; "$2" sandbox status --folder "$3" || exit 90; "$2" sandbox up --folder "$3" && exit 91
+        exec "$2" sandbox down --folder "$3""#;
+    says(&on_disk(later), &[&folder, "running", "Read-only file system"]);
+    // With room again, what was begun is finished.
+    let again = r#"set -e; mount -t tmpfs -o size=128k tmpfs "$1"; "$2" sandbox up --folder "$3" && exit 90
+        mount -o remount,size=64m "$1"; "$2" sandbox up --folder "$3"; "$2" sandbox status --folder "$3"
+        "$2" sandbox down --folder "$3""#;
+    let output = on_disk(again);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+}
+
+/// The processes that were told of this folder.
+fn left(folder: &str) -> String {
+    let found = Command::new("pgrep").args(["-af", folder]).output().expect("pgrep starts");
+    String::from_utf8_lossy(&found.stdout).into_owned()
+}
+
 /// Only root may start an engine, and only with dockerd there is one to start.
 #[test]
 fn an_engine_comes_and_goes_with_the_sandbox() {
     let Some(sandbox) = Sandbox::new() else { return };
-    let dockerd = Path::new("/usr/sbin/dockerd");
-    if !dockerd.exists() || !rustix::process::geteuid().is_root() {
-        return skip("dockerd, installed, and root");
+    let programs = ["dockerd", "containerd", "runc"].map(debian_program);
+    if programs.iter().any(Option::is_none) || !rustix::process::geteuid().is_root() {
+        return skip("dockerd with containerd and runc, or root,");
     }
-    let path = format!("{}:/usr/sbin:/sbin", sandbox.path);
+    let folders = programs.iter().flatten().filter_map(|it| it.parent());
+    let folders: Vec<_> = folders.map(|it| it.display().to_string()).collect();
+    let path = format!("{}:{}:/usr/sbin:/sbin", sandbox.path, folders.join(":"));
     let run = |arguments: &[&str]| {
         let mut command = sandbox.trustgate(&[&["sandbox"], arguments].concat());
         command.env("PATH", &path).output().expect("trustgate starts")
@@ -299,8 +358,7 @@ fn an_engine_comes_and_goes_with_the_sandbox() {
     let down = run(&["down"]);
     assert_eq!(down.status.code(), Some(0), "{}", text(&down));
     assert!(!sandbox.folder().exists());
-    let left = Command::new("pgrep").args(["-f", &sandbox.folder().display().to_string()]).output();
-    assert!(left.expect("pgrep starts").stdout.is_empty());
+    assert_eq!(left(&sandbox.folder().display().to_string()), "");
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::engine;
 use super::folder::Folder;
 use super::process::{self, Identity};
+use super::{engine, parts};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Format, Output};
 
@@ -16,8 +16,7 @@ pub(super) async fn run(folder: &Folder, format: Format, output: &mut Output) ->
         let _turn = folder.turn()?;
         if let Some(mut notes) = folder.read()? {
             engine::stop(folder, &mut notes).await?;
-            // Who asks goes before who is asked.
-            for part in ["server", "signer", "registry"] {
+            for part in parts::END_ORDER {
                 let noted = notes.processes.remove(part).filter(Identity::runs);
                 let unnoted = || notes.commands.get(part).and_then(|words| process::find(words));
                 if let Some(identity) = noted.or_else(unnoted) {

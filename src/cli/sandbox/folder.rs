@@ -161,7 +161,12 @@ impl Folder {
     /// Lets no other command work on it meanwhile.
     pub(super) fn turn(&self) -> Result<Turn, Failure> {
         let path = self.join(LOCK);
-        let file = File::options().create(true).append(true).open(&path);
+        let file =
+            File::options().create(true).append(true).open(&path).or_else(|error| match error.kind() {
+                // What runs can be ended all the same.
+                io::ErrorKind::ReadOnlyFilesystem => File::open(&path),
+                _ => Err(error),
+            });
         let file = file.map_err(|error| unusable(&path, &error))?;
         flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
             rustix::io::Errno::WOULDBLOCK => {
@@ -171,6 +176,19 @@ impl Folder {
             other => unusable(&path, &other.into()),
         })?;
         Ok(Turn { _file: file })
+    }
+
+    /// The same failure, which says so where a full disk is behind it: programs that find one often cannot.
+    pub(super) fn explain(&self, failure: Failure) -> Failure {
+        let full = rustix::fs::statvfs(&self.path)
+            .is_ok_and(|it| it.f_bavail.saturating_mul(it.f_frsize) < ROOM_LEAST);
+        if full {
+            failure
+                .note(format!("there is no room left on the disk of `{}`", self.path.display()))
+                .help("make room on that disk, then: trustgate sandbox up")
+        } else {
+            failure
+        }
     }
 
     /// Removes it, and everything in it.
@@ -216,7 +234,6 @@ impl Notes {
 pub(super) fn unusable(path: &Path, error: &io::Error) -> Failure {
     let failure = Failure::unknown(format!("`{}`: {error}", path.display()));
     match error.kind() {
-        io::ErrorKind::StorageFull => failure.help("make room on that disk, then: trustgate sandbox up"),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             failure.help("name a folder that you can write to: --folder DIR")
         }
@@ -227,5 +244,7 @@ pub(super) fn unusable(path: &Path, error: &io::Error) -> Failure {
 const NOTES: &str = "sandbox.json";
 const LOCK: &str = "lock";
 const VERSION: u32 = 1;
+/// Less than what a part writes as it starts.
+const ROOM_LEAST: u64 = 256 << 10;
 /// A dozen numbers and names.
 const NOTES_LIMIT: u64 = 1 << 20;

@@ -74,6 +74,8 @@ fn check_port(name: &str, address: &str) -> Result<(), Failure> {
     })
 }
 
+/// Who asks ends before who is asked.
+pub(super) const END_ORDER: [&str; 3] = ["server", "signer", "registry"];
 /// Each part starts in less than a second, on an idle machine.
 const START_PATIENCE: Duration = Duration::from_mins(1);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);

@@ -1,7 +1,9 @@
 //! `trustgate sandbox up`.
 
 use super::configuration::{Programs, SERVER, choose_ports, configure, random_word};
+use super::engine::ENGINE;
 use super::folder::{Folder, Notes, unusable};
+use super::process::Identity;
 use super::report::Report;
 use super::{engine, images, parts};
 use crate::cli::exit::Failure;
@@ -25,13 +27,43 @@ pub(super) async fn run(
         None => Notes::new(random_word()?, random_word()?),
     };
     choose_ports(&mut notes)?;
-    folder.write(&notes)?;
-    let started =
-        while_waiting("starting the sandbox", output, start(folder, &mut notes, &programs, settings));
-    if let Some(remark) = started.await? {
-        output.remark(&remark);
+    folder.write(&notes).map_err(|failure| folder.explain(failure))?;
+    let before: Vec<Identity> = notes.processes.values().filter(|it| it.runs()).cloned().collect();
+    let starting = start(folder, &mut notes, &programs, settings);
+    let started = while_waiting("starting the sandbox", output, starting).await;
+    match started {
+        Ok(remark) => {
+            if let Some(remark) = remark {
+                output.remark(&remark);
+            }
+            Ok(Report::of(folder, &notes).await)
+        }
+        Err(failure) => {
+            let failure = folder.explain(failure);
+            // Half a sandbox is of no use to anybody, and runs on unseen.
+            Err(match end_started(folder, &mut notes, &before).await {
+                Ok(()) => failure,
+                Err(other) => failure.note(other.message()),
+            })
+        }
     }
-    Ok(Report::of(folder, &notes).await)
+}
+
+/// Ends what runs now and did not before.
+async fn end_started(folder: &Folder, notes: &mut Notes, before: &[Identity]) -> Result<(), Failure> {
+    let new = |notes: &Notes, part| {
+        let identity = notes.processes.get(part)?;
+        (identity.runs() && !before.contains(identity)).then(|| identity.clone())
+    };
+    if new(notes, ENGINE).is_some() {
+        engine::stop(folder, notes).await?;
+    }
+    for part in parts::END_ORDER {
+        if let Some(identity) = new(notes, part) {
+            identity.end().await?;
+        }
+    }
+    Ok(())
 }
 
 async fn start(
