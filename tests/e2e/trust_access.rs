@@ -41,6 +41,18 @@ fn docker_signs_with_a_name_and_a_password() {
     let reader = Person::new(lab).at_server(&server.url);
     server.introduce(&reader);
     reader.run(&["inspect", &name]).expect(0, &["\"SignedTag\": \"1\""]);
+    reader.notary(&["list", name.trim_end_matches(":1")]).expect(0, &["targets"]);
+    // docker asks at `/v2/` who may come in, and has nobody to name; what it has read before counts on.
+    reader.docker(Engine::Bookworm, &["pull", &name]).expect(0, &["using cached timestamp"]);
+    for engine in Engine::ALL {
+        let stranger = Person::new(lab).at_server(&server.url);
+        server.introduce(&stranger);
+        stranger.docker(engine, &["pull", &name]).expect(1, &["no basic auth credentials"]);
+        stranger.docker(engine, &["trust", "inspect", &name]).expect(1, &[]);
+    }
+    // Any account will do, so that one that may only read can be given to everybody.
+    let guest = person("wonderland");
+    guest.docker(Engine::Bookworm, &["pull", &name]).expect(0, &["sha256:"]);
     let log = server.end();
     assert!(log.iter().any(|it| it.contains("alice") && it.contains("access/password")), "{log:#?}");
 }
