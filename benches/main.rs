@@ -7,6 +7,7 @@ mod measure;
 mod pin;
 #[path = "../tests/support/postgres.rs"]
 mod postgres;
+mod private;
 mod reading;
 mod report;
 mod server;
@@ -22,7 +23,7 @@ use anyhow::Context as _;
 fn main() -> anyhow::Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let lab = lab::Lab::from_environment()?;
-    let sections: [Section; 9] = [
+    let sections: [Section; 10] = [
         (
             "Pinning ten signed bases",
             "`trustgate pin` of a Dockerfile with ten FROMs, beside `docker trust inspect` of the same ten tags, at the\n\
@@ -75,6 +76,11 @@ fn main() -> anyhow::Result<()> {
             "Many tags, many repositories",
             "The time of one GET over a warm connection, with SQLite. Aims: less than twice, and 200 MiB.",
             server::sizes,
+        ),
+        (
+            "A trust server starts",
+            "`trustgate-server` without settings, from its start to the first good answer. Aim: under a second.",
+            server::start,
         ),
         ("Reading Dockerfiles", "In one process and thread: parse, and find every image use.", |_| {
             reading::measure()

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::client::Dialer;
 use crate::lab::Lab;
 use crate::postgres::Postgres;
+use crate::private;
 
 /// A server and its signer, where it has one; they end when this is dropped.
 pub(crate) struct Contender {
@@ -50,8 +51,11 @@ impl Contender {
             _ => json!({"backend": "memory"}),
         };
         let (address, signer_address) = (free()?, free()?);
-        store(&folder.join("signer.json"), &signer_json(lab, signer_address, &storage("signer")))?;
-        store(&folder.join("server.json"), &server_json(lab, address, signer_address, &storage("server")))?;
+        private::write(&folder.join("signer.json"), &signer_json(lab, signer_address, &storage("signer")))?;
+        private::write(
+            &folder.join("server.json"),
+            &server_json(lab, address, signer_address, &storage("server")),
+        )?;
         let programs = lab.notary.parent().context("notary is in a folder")?.to_owned();
         let mut signer = Command::new(programs.join("notary-signer"));
         signer.arg("-config").arg(folder.join("signer.json")).env("NOTARY_SIGNER_BENCH", "a passphrase");
@@ -84,7 +88,7 @@ impl Contender {
                 for part in ["server", "signer"] {
                     let database = format!("trustgate-{part}");
                     postgres.create(&database, "");
-                    store(&folder.join(format!("{part}-database")), &postgres.url(&database))?;
+                    private::write(&folder.join(format!("{part}-database")), &postgres.url(&database))?;
                 }
                 write!(
                     settings,
@@ -93,8 +97,8 @@ impl Contender {
                      certificate = \"{certificates}/server.crt\"\nkey = \"{certificates}/server.key\"\n",
                     signer_address.port()
                 )?;
-                store(&folder.join("kek"), &format!("{:064x}", 7))?;
-                store(
+                private::write(&folder.join("kek"), &format!("{:064x}", 7))?;
+                private::write(
                     &folder.join("signer.toml"),
                     &format!(
                         "listen = \"{signer_address}\"\n[tls]\ncertificate = \"{certificates}/signer.crt\"\n\
@@ -108,7 +112,7 @@ impl Contender {
                 signer = Some(command);
             }
         }
-        store(&folder.join("server.toml"), &settings)?;
+        private::write(&folder.join("server.toml"), &settings)?;
         let mut server = lab.program("trustgate-server");
         server.arg("--config").arg(folder.join("server.toml"));
         Self::start(dialer, name, &folder, address, server, signer).await
@@ -199,22 +203,14 @@ fn server_json(lab: &Lab, address: SocketAddr, signer: SocketAddr, storage: &ser
     .to_string()
 }
 
-fn folder(lab: &Lab, name: &str) -> anyhow::Result<PathBuf> {
+pub(super) fn folder(lab: &Lab, name: &str) -> anyhow::Result<PathBuf> {
     let name: String = name.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '-' }).collect();
     let folder = lab.folder.join("bench/servers").join(name);
     fs::create_dir_all(&folder)?;
     Ok(folder)
 }
 
-/// For its owner only: there may be a key in it.
-fn store(path: &Path, text: &str) -> anyhow::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::write(path, text)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-    Ok(())
-}
-
-fn free() -> anyhow::Result<SocketAddr> {
+pub(super) fn free() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 

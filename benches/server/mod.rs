@@ -3,7 +3,9 @@
 mod client;
 mod contenders;
 mod load;
+mod page;
 mod repository;
+mod start;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -20,6 +22,8 @@ use self::repository::Repository;
 use crate::lab::Lab;
 use crate::postgres::Postgres;
 use crate::report::{milliseconds, ratio};
+
+pub(crate) use self::start::measure as start;
 
 /// Requests in a second, for what clients do most.
 pub(crate) fn rates(lab: &Lab) -> anyhow::Result<String> {
@@ -99,16 +103,18 @@ pub(crate) fn sizes(lab: &Lab) -> anyhow::Result<String> {
             (0..LARGE).step_by(97).map(|it| format!("/v2/bench.example/many/{it}/_trust/tuf/timestamp.json"));
         let many = load::latency(&dialer, server.address, &paths.collect::<Vec<_>>()).await?;
         let times = |it: Duration| ratio(it.as_secs_f64() / few.as_secs_f64());
+        let memory = server.memory_kib()?;
+        let page = page::measure(&dialer, &server, "bench.example/large").await?;
         Ok(format!(
             "| server | GET timestamp | over the first |\n| --- | --- | --- |\n\
              | two repositories of one tag | {} | |\n| a repository of {LARGE} tags | {} | {} |\n\
-             | {LARGE} repositories | {} | {} |\n\nPeak memory of the server: {} MiB.\n",
+             | {LARGE} repositories | {} | {} |\n\nPeak memory of the server: {} MiB.\n{page}",
             milliseconds(few),
             milliseconds(tags),
             times(tags),
             milliseconds(many),
             times(many),
-            server.memory_kib()? / 1024,
+            memory / 1024,
         ))
     })
 }

@@ -16,6 +16,8 @@ mod clock;
 mod parts;
 #[path = "../../tests/support/postgres.rs"]
 mod postgres;
+#[path = "../private.rs"]
+mod private;
 mod reader;
 #[path = "../server/repository.rs"]
 mod repository;

@@ -12,6 +12,8 @@ use rcgen::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::private;
+
 /// A server or a signer: this very program, told to be one.
 pub(crate) struct Part {
     pub(crate) name: &'static str,
@@ -88,12 +90,5 @@ pub(crate) fn write_certificates(folder: &Path) -> anyhow::Result<()> {
     let certificate = leaf.signed_by(&key, &authority)?;
     std::fs::write(folder.join("ca.crt"), authority.pem())?;
     std::fs::write(folder.join("leaf.crt"), certificate.pem())?;
-    private(&folder.join("leaf.key"), &key.serialize_pem())
-}
-
-/// Writes what is for its owner's eyes only.
-pub(crate) fn private(path: &Path, text: &str) -> anyhow::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::write(path, text)?;
-    Ok(std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?)
+    private::write(&folder.join("leaf.key"), &key.serialize_pem())
 }

@@ -10,8 +10,9 @@ use anyhow::Context as _;
 
 use crate::client::{Connection, Dialer};
 use crate::clock;
-use crate::parts::{Part, private, write_certificates};
+use crate::parts::{Part, write_certificates};
 use crate::postgres::Postgres;
+use crate::private;
 
 pub(crate) struct World {
     pub(crate) clusters: Vec<Cluster>,
@@ -38,12 +39,12 @@ impl World {
         let folder = tempfile::Builder::new().prefix("trustgate-soak").tempdir()?;
         let place = folder.path();
         write_certificates(place)?;
-        private(&place.join("kek"), &format!("{:064x}", 7))?;
+        private::write(&place.join("kek"), &format!("{:064x}", 7))?;
         clock::set(&place.join("clock"), 0)?;
         let [signer_at, first, second, third] = addresses()?;
         let tls = "certificate = \"leaf.crt\"\nkey = \"leaf.key\"\n";
         for database in ["server", "signer"] {
-            private(&place.join(format!("{database}-database")), &postgres.url(database))?;
+            private::write(&place.join(format!("{database}-database")), &postgres.url(database))?;
         }
         let settings = format!(
             "listen = \"{signer_at}\"\n[tls]\n{tls}authorities = \"ca.crt\"\n\
