@@ -25,7 +25,7 @@ use super::freshness::{Freshness, FreshnessOptions};
 use super::listener::{Listener, Security};
 use super::publication::{Publisher, PublisherOptions};
 use super::settings::{Metrics, Settings, Tls, state_folder};
-use super::storage::{SqlStorage, Storage as _};
+use super::storage::{RecentFiles, SqlStorage, Storage};
 use crate::daemon::signals;
 use crate::signer::settings::Sealing;
 use crate::signer::{Clock, Vault};
@@ -141,8 +141,9 @@ impl Program {
         let tls = self.tls(&settings)?;
         let storage = self.storage(&settings).await?;
         let keys = self.keys(&settings, &storage).await?;
+        let files = Arc::new(RecentFiles::of(Arc::clone(&storage) as _)) as Arc<dyn Storage>;
         let publisher = Arc::new(Publisher::new(
-            Arc::clone(&storage) as _,
+            Arc::clone(&files),
             keys.service(),
             PublisherOptions {
                 timestamp_lifetime: settings.lifetimes.timestamp,
@@ -152,7 +153,7 @@ impl Program {
         ));
         let freshness = Arc::new(Freshness::new(
             Arc::clone(&publisher),
-            Arc::clone(&storage) as _,
+            Arc::clone(&files),
             Arc::clone(&self.clock),
             FreshnessOptions {
                 lifetimes: settings.lifetimes,
@@ -164,7 +165,7 @@ impl Program {
         let line = Arc::clone(&self.line);
         let router = router(Api {
             publisher,
-            storage: Arc::clone(&storage) as _,
+            storage: files,
             keys: keys.service(),
             access: Access::open(&settings.access, (self.clock)()).await?,
             rates: RateLimits::new(&settings.limits),

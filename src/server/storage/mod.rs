@@ -6,6 +6,7 @@
 
 mod error;
 mod moving;
+mod recent;
 mod sql;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use crate::tuf::{PublicKey, RoleName, Version};
 
 pub use error::StorageError;
 pub use moving::{ChangesRestored, FileMark, Listed, PastFile, Snapshot};
+pub use recent::RecentFiles;
 pub use sql::SqlStorage;
 
 /// What comes of asking a [`Storage`].
