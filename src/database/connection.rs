@@ -134,6 +134,9 @@ impl Database {
             .max_connections(POSTGRES_CONNECTIONS)
             .acquire_timeout(PATIENCE)
             .test_before_acquire(false)
+            .after_connect(|connection, _| {
+                Box::pin(async move { sqlx::raw_sql(LIMITS_OF_POSTGRES).execute(connection).await.map(drop) })
+            })
             .before_acquire(|connection, metadata| {
                 Box::pin(async move {
                     if QUIET <= metadata.idle_for {
@@ -206,6 +209,30 @@ impl Database {
             }
         }
         .map_err(|it| self.error(&it))
+    }
+
+    /// One statement that writes and returns rows, and is a transaction of its own.
+    pub(crate) async fn write_once(
+        &self,
+        sql: impl SqlSafeStr,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, DatabaseError> {
+        match self {
+            Self::Sqlite { writer, .. } => {
+                let rows = bound!(Sqlite, sql, values).fetch_all(writer).await;
+                rows.map(|it| it.into_iter().map(Row::Sqlite).collect())
+            }
+            Self::Postgres(pool) => {
+                let rows = bound!(Postgres, sql, values).fetch_all(pool).await;
+                rows.map(|it| it.into_iter().map(Row::Postgres).collect())
+            }
+        }
+        .map_err(|it| self.error(&it))
+    }
+
+    /// Whether a server keeps it, which is some way from here.
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
     }
 
     /// The statement for this database, where the two have no words in common.
@@ -434,6 +461,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The same in PostgreSQL's words; a statement that takes longer has no one waiting for it. One message: each
 /// is a way there and back.
 const BEGIN_IN_POSTGRES: &str = "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s'";
+/// The same for statements that are transactions of their own.
+const LIMITS_OF_POSTGRES: &str = "SET lock_timeout = '5s'; SET statement_timeout = '30s'";
 /// A connection that was quiet for longer is tried before it is used: the database may have been restarted.
 const QUIET: Duration = Duration::from_secs(1);
 const SNAPSHOT_OF_POSTGRES: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; \

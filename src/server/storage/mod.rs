@@ -4,6 +4,7 @@
 //! for is order: a publish is one transaction under its repository's lock, lands on exactly the state
 //! that it was made for, and never replaces a version by one that is not newer.
 
+mod at_once;
 mod error;
 mod moving;
 mod recent;

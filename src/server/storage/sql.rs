@@ -9,7 +9,7 @@ use sqlx::AssertSqlSafe;
 
 use super::{
     Answer, Change, ChangeKind, ChangeQuery, ChangeRecord, ChangeStart, Head, NewFile, RepositoryQuery,
-    Standing, Storage, StorageError, StoredFile,
+    Standing, Storage, StorageError, StoredFile, at_once,
 };
 use crate::database::{Database, DatabaseError, Migration, Row, Schema, Session, Value, places};
 use crate::image::Gun;
@@ -74,6 +74,12 @@ impl SqlStorage {
     ) -> Result<(), StorageError> {
         let timestamp = check(change)?;
         let now = now.as_millisecond();
+        if terms.recorded
+            && terms.stored.is_empty()
+            && at_once::publish(&self.database, gun, change, timestamp, now).await?
+        {
+            return Ok(());
+        }
         let mut session = self.database.begin().await?;
         let repository = lock(&mut session, gun, now).await?;
         let current = current_files(&mut session, repository).await?;
