@@ -3,6 +3,7 @@
 //! No private key is kept open between two signatures, and none is ever handed out. Knows nothing of
 //! who asks, and of storage only [`KeyRows`].
 
+mod recent;
 mod sealing;
 mod secret;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 pub use self::sealing::{SealingKey, SealingKeys};
 pub use self::secret::{Lookup, SecretError, SecretForm, SecretPlace, SecretSource};
 
+use self::recent::RecentRows;
 use self::sealing::Purpose;
 use super::key_service::{Clock, KeyAlgorithm, KeyInfo, KeyService, KeyServiceError};
 use super::rows::{KeyRow, KeyRows, RowsError};
@@ -31,6 +33,7 @@ pub struct Vault {
     rows: Arc<dyn KeyRows>,
     sealing: RwLock<Arc<SealingKeys>>,
     clock: Clock,
+    recent: RecentRows,
 }
 
 /// What became of keys that were to be sealed anew.
@@ -46,13 +49,14 @@ impl Vault {
     /// A vault over these rows.
     #[must_use]
     pub fn new(rows: Arc<dyn KeyRows>, sealing: SealingKeys, clock: Clock) -> Self {
-        Self { rows, sealing: RwLock::new(Arc::new(sealing)), clock }
+        Self { rows, sealing: RwLock::new(Arc::new(sealing)), clock, recent: RecentRows::new() }
     }
 
     /// Goes over to other key-encryption keys, while it is in use. The old current one should be
     /// among them until [`Vault::reseal`] is through.
     pub fn replace_sealing_keys(&self, sealing: SealingKeys) {
         *self.sealing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(sealing);
+        self.recent.forget();
     }
 
     /// Seals every key that is not sealed under the current alias anew, while keys are in use.
@@ -78,6 +82,7 @@ impl Vault {
                         Ok(resealed) => {
                             outcome.resealed +=
                                 usize::from(self.rows.reseal(key, &row.sealed, resealed).await?);
+                            self.recent.forget();
                         }
                         Err(reason) => outcome.left.push((key.clone(), reason.to_string())),
                     }
@@ -155,7 +160,10 @@ impl Vault {
         if MESSAGE_LIMIT < message.len() {
             return Err(KeyServiceError::TooLong { length: message.len(), limit: MESSAGE_LIMIT });
         }
-        let row = self.find(key).await?;
+        let (row, asked) = match self.recent.find(key) {
+            Ok(row) => (row, None),
+            Err(asked) => (self.find(key).await?, Some(asked)),
+        };
         let signature = {
             let private = self.open(&row)?;
             private.sign(message).map_err(|it| damaged(&row, it.to_string()))?
@@ -165,6 +173,10 @@ impl Vault {
         let noted = row.last_used.is_some_and(|it| now.duration_since(it).abs() < NOTED_EVERY);
         if !noted {
             self.rows.mark_used(key, now).await?;
+        }
+        if let Some(asked) = asked {
+            let last_used = if noted { row.last_used } else { Some(now) };
+            self.recent.keep(&KeyRow { last_used, ..row }, asked);
         }
         Ok(signature)
     }
@@ -227,8 +239,10 @@ impl KeyService for Vault {
 
     fn delete<'a>(&'a self, key: &'a KeyId) -> BoxFuture<'a, Result<(), KeyServiceError>> {
         async move {
-            let deleted = self.rows.delete(key, (self.clock)()).await?;
-            deleted.then_some(()).ok_or_else(|| KeyServiceError::Unknown { key: key.clone() })
+            let deleted = self.rows.delete(key, (self.clock)()).await;
+            // Whether or not it is known how that ended.
+            self.recent.forget();
+            deleted?.then_some(()).ok_or_else(|| KeyServiceError::Unknown { key: key.clone() })
         }
         .boxed()
     }

@@ -9,9 +9,9 @@ use crate::signer::MemoryRows;
 use crate::signer::rows::{Alias, SealedKey};
 use crate::tuf::KeyType;
 
-struct Bench {
-    vault: Vault,
-    rows: Arc<MemoryRows>,
+pub(super) struct Bench {
+    pub(super) vault: Vault,
+    pub(super) rows: Arc<MemoryRows>,
     second: Arc<AtomicI64>,
 }
 
@@ -23,7 +23,7 @@ fn sealing_key(byte: u8) -> SealingKey {
     SealingKey::new(&Zeroizing::new([byte; 32]))
 }
 
-fn bench() -> Bench {
+pub(super) fn bench() -> Bench {
     let rows = Arc::new(MemoryRows::new());
     let second = Arc::new(AtomicI64::new(1_700_000_000));
     let clock = {
@@ -34,7 +34,7 @@ fn bench() -> Bench {
     Bench { vault: Vault::new(rows.clone(), sealing, clock), rows, second }
 }
 
-fn gun(name: &str) -> Gun {
+pub(super) fn gun(name: &str) -> Gun {
     name.parse().unwrap()
 }
 
