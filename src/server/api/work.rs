@@ -17,7 +17,7 @@ use crate::image::Gun;
 use crate::server::ErrorCode;
 use crate::server::access::Action;
 use crate::server::page::{PageAnswer, PageRequest, Subject};
-use crate::server::publication::{PublicationError, Published, Upload};
+use crate::server::publication::{PublicationError, Published, Upload, checked_aside};
 use crate::server::storage::StoredFile;
 use crate::tuf::{PublicKey, RoleName};
 
@@ -139,6 +139,7 @@ impl Call<'_> {
         let kind = self.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
         let kind = kind.to_owned();
         let received = self.server.uploads.receive(body).await?;
+        let length = received.bytes.len();
         let (server, gun) = (Arc::clone(self.server), gun.clone());
         // On its own: a client that goes away must not have a publish end somewhere in its middle.
         let work = tokio::spawn(async move {
@@ -146,9 +147,8 @@ impl Call<'_> {
                 let upload = Upload::from_multipart(&kind, &received.bytes);
                 (upload, received)
             };
-            let parsed = tokio::task::spawn_blocking(parsing).await;
             // What was received counts as memory in use until it is published.
-            let (upload, _received) = parsed.map_err(|it| broken(&it))?;
+            let (upload, _received) = checked_aside(length, parsing).await?;
             server.publisher.publish(&gun, upload?, (server.clock)()).await
         });
         let published = work.await.map_err(|it| broken(&it))??;

@@ -42,6 +42,13 @@ pub(super) struct Checked {
 }
 
 impl Candidate {
+    /// How many bytes there are to check.
+    pub(super) fn length(&self) -> usize {
+        let new = self.upload.files().map(|(_, it)| it.content.len());
+        let stored = self.stored.values().map(Vec::len);
+        new.chain(stored).sum::<usize>() + self.snapshot.len() + self.timestamp.len()
+    }
+
     /// Verifies it as a client does that has all of it to fetch.
     pub(super) fn check(self, now: jiff::Timestamp) -> Result<Checked, PublicationError> {
         let root = self.chain.root();

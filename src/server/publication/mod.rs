@@ -18,5 +18,6 @@ pub(super) mod tests;
 mod upload;
 
 pub use error::PublicationError;
+pub(super) use publisher::checked_aside;
 pub use publisher::{Published, Publisher, PublisherOptions, Renewal};
 pub use upload::Upload;

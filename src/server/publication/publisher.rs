@@ -140,10 +140,8 @@ impl Publisher {
             previous: state.verified().cloned(),
             dropped,
         };
-        // Long files take longer than whoever else is served by this thread should wait.
-        let checked = tokio::task::spawn_blocking(move || candidate.check(now)).await;
-        let broken = |it: tokio::task::JoinError| PublicationError::Work { reason: it.to_string() };
-        let Checked { files, listed, verified } = checked.map_err(broken)??;
+        let checked = checked_aside(candidate.length(), move || candidate.check(now)).await;
+        let Checked { files, listed, verified } = checked??;
         let versions = files.iter().map(|it| (it.role.clone(), it.version)).collect();
         let retired = state.heads().keys().filter(|it| it.is_delegation() && !listed.contains(it));
         let change = Change {
@@ -319,6 +317,19 @@ fn check_versions(state: &State, upload: &Upload) -> Result<(), PublicationError
     Ok(())
 }
 
+/// What comes of checking so many bytes. Long ones take longer than whoever else is served by this thread
+/// should wait, and are left to another; to wake that one takes longer than short ones do.
+pub(in crate::server) async fn checked_aside<T: Send + 'static>(
+    length: usize,
+    check: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, PublicationError> {
+    if length <= SHORT {
+        return Ok(check());
+    }
+    let broken = |it: tokio::task::JoinError| PublicationError::Work { reason: it.to_string() };
+    tokio::task::spawn_blocking(check).await.map_err(broken)
+}
+
 fn keys_of<'a>(chain: &'a RootChain, role: &RoleName) -> Result<&'a crate::tuf::RoleKeys, PublicationError> {
     let missing = || PublicationError::Root { reason: format!("it has no keys for `{role}`") };
     chain.keys(role).ok_or_else(missing)
@@ -334,6 +345,8 @@ fn after(now: Timestamp, lifetime: SignedDuration) -> Timestamp {
     now.checked_add(lifetime).unwrap_or(Timestamp::MAX)
 }
 
+/// A dozen tags; no more signatures fit in than are verified in a few milliseconds.
+const SHORT: usize = 8 << 10;
 /// Lines of publishers: enough that repositories seldom share one.
 const LINES: u64 = 256;
 /// How often a publish is tried on a repository that other servers publish to.
