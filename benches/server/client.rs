@@ -64,21 +64,11 @@ impl Connection {
         path: &str,
         files: &[(&str, &[u8])],
     ) -> anyhow::Result<(StatusCode, Bytes)> {
-        let mut body = Vec::new();
-        for (role, file) in files {
-            let head = format!(
-                "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"files\"; filename=\"{role}\"\r\n\
-                 Content-Type: application/octet-stream\r\n\r\n"
-            );
-            body.extend_from_slice(head.as_bytes());
-            body.extend_from_slice(file);
-            body.extend_from_slice(b"\r\n");
-        }
-        body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
-        self.send(Method::POST, path, Some(body)).await
+        self.send(Method::POST, path, Some(form(files))).await
     }
 
-    async fn send(
+    /// One request, and its answer.
+    pub(crate) async fn send(
         &mut self,
         method: Method,
         path: &str,
@@ -94,6 +84,22 @@ impl Connection {
         let status = response.status();
         Ok((status, response.into_body().collect().await?.to_bytes()))
     }
+}
+
+/// The body of an upload.
+pub(crate) fn form(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (role, file) in files {
+        let head = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"files\"; filename=\"{role}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(file);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
+    body
 }
 
 const BOUNDARY: &str = "boundary-of-the-measured-uploads";

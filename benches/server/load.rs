@@ -3,15 +3,24 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use futures_util::future::try_join_all;
 use hyper::StatusCode;
 
 use super::client::Dialer;
+use super::lasting::{ATTEMPTS, Lasting};
 use super::repository::Repository;
 
 /// Requests in a second.
 pub(crate) type Rate = f64;
+
+/// How fast requests were answered.
+#[derive(Clone, Copy)]
+pub(crate) struct Answered {
+    pub(crate) rate: Rate,
+    /// How often the server ended a connection instead of answering.
+    pub(crate) dropped: u32,
+}
 
 /// GETs of one path over several connections at once.
 pub(crate) async fn read(
@@ -19,10 +28,10 @@ pub(crate) async fn read(
     address: SocketAddr,
     path: &str,
     each: u32,
-) -> anyhow::Result<Rate> {
+) -> anyhow::Result<Answered> {
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS {
-        let mut connection = dialer.dial(address).await?;
+        let mut connection = Lasting::dial(dialer, address).await?;
         connection.get(path).await?;
         connections.push(connection);
     }
@@ -31,10 +40,10 @@ pub(crate) async fn read(
         for _ in 0..each {
             connection.get(path).await?;
         }
-        anyhow::Ok(())
+        anyhow::Ok(connection.dropped)
     });
-    try_join_all(readers).await?;
-    Ok(rate(CONNECTIONS * each, start.elapsed()))
+    let dropped = try_join_all(readers).await?.into_iter().sum();
+    Ok(Answered { rate: rate(CONNECTIONS * each, start.elapsed()), dropped })
 }
 
 /// The median time of one GET over a warm connection, with nothing else going on.
@@ -59,26 +68,37 @@ pub(crate) async fn write(
     address: SocketAddr,
     names: &[String],
     each: u32,
-) -> anyhow::Result<Rate> {
+) -> anyhow::Result<Answered> {
     let mut writers = Vec::new();
     for name in names {
-        let mut connection = dialer.dial(address).await?;
-        let repository = Repository::publish(&mut connection, name).await?;
+        let repository = Repository::publish(&mut dialer.dial(address).await?, name).await?;
         // Signed before, as this is not what is measured.
         let files = (1..=u64::from(each)).map(|version| repository.next(Some(version), 1));
-        writers.push((connection, repository.path.clone(), files.collect::<Result<Vec<_>, _>>()?));
+        let files = files.collect::<Result<Vec<_>, _>>()?;
+        writers.push((Lasting::dial(dialer, address).await?, repository.path.clone(), files));
     }
     let start = Instant::now();
     let writing = writers.into_iter().map(|(mut connection, path, files)| async move {
         for file in files {
-            let (status, body) = connection.post(&path, &[("targets", &file)]).await?;
-            ensure!(status.is_success(), "{path}: {status} {}", String::from_utf8_lossy(&body));
+            publish(&mut connection, &path, &file).await?;
         }
-        anyhow::Ok(())
+        anyhow::Ok(connection.dropped)
     });
-    try_join_all(writing).await?;
+    let dropped = try_join_all(writing).await?.into_iter().sum();
     let publishes = u32::try_from(names.len())? * each;
-    Ok(rate(publishes, start.elapsed()))
+    Ok(Answered { rate: rate(publishes, start.elapsed()), dropped })
+}
+
+/// Hands targets in until they are taken.
+async fn publish(connection: &mut Lasting<'_>, path: &str, file: &[u8]) -> anyhow::Result<()> {
+    for attempt in 0..ATTEMPTS {
+        let Some((status, body)) = connection.post(path, &[("targets", file)]).await else { continue };
+        // Nobody else writes here: where they were handed in before, it was taken though nobody was told so.
+        let taken = 0 < attempt && is_outrun(&body);
+        ensure!(status.is_success() || taken, "{path}: {status} {}", String::from_utf8_lossy(&body));
+        return Ok(());
+    }
+    bail!("{path}: the server ended {ATTEMPTS} connections, one after the other")
 }
 
 /// What became of several writers' uploads to one repository.
@@ -87,7 +107,7 @@ pub(crate) struct Contest {
     pub(crate) accepted: u32,
     /// Told that somebody else was faster; they read what is there, and try again.
     pub(crate) outrun: u32,
-    /// Told that the server failed; they try again, too.
+    /// Told that the server failed, or told nothing; they try again, too.
     pub(crate) failed: u32,
     pub(crate) rate: Rate,
 }
@@ -104,20 +124,13 @@ pub(crate) async fn contend(
     let start = Instant::now();
     let writing = (0..CONNECTIONS).map(|_| async move {
         let mut contest = Contest::default();
-        let mut connection = dialer.dial(address).await?;
+        let mut connection = Lasting::dial(dialer, address).await?;
         while contest.accepted < each {
-            // A notary-server under such load ends connections now and then.
-            let Ok(current) = connection.get(&format!("{}targets.json", repository.path)).await else {
-                contest.failed += 1;
-                connection = dialer.dial(address).await?;
-                continue;
-            };
+            let current = connection.get(&format!("{}targets.json", repository.path)).await?;
             let current: serde_json::Value = serde_json::from_slice(&current)?;
             let version = current["signed"]["version"].as_u64().context("targets without a version")?;
             let next = repository.next(Some(version), 1)?;
-            let Ok((status, body)) = connection.post(&repository.path, &[("targets", &next)]).await else {
-                contest.failed += 1;
-                connection = dialer.dial(address).await?;
+            let Some((status, body)) = connection.post(&repository.path, &[("targets", &next)]).await else {
                 continue;
             };
             match status {
@@ -127,6 +140,7 @@ pub(crate) async fn contend(
                 status => anyhow::bail!("{name}: {status} {}", String::from_utf8_lossy(&body)),
             }
         }
+        contest.failed += connection.dropped;
         Ok(contest)
     });
     let mut sum = Contest::default();

@@ -1,7 +1,9 @@
 //! The trust server, beside notary-server and notary-signer, over the same kinds of storage.
 
+mod bare;
 mod client;
 mod contenders;
+mod lasting;
 mod load;
 mod page;
 mod repository;
@@ -15,6 +17,7 @@ use anyhow::Context as _;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
+use self::bare::Bare;
 use self::client::Dialer;
 use self::contenders::{Backend, Contender};
 use self::load::{CONNECTIONS, Contest, Rate};
@@ -38,23 +41,30 @@ pub(crate) fn rates(lab: &Lab) -> anyhow::Result<String> {
             Contender::ours(lab, &dialer, "trustgate-server, PostgreSQL", Backend::Postgres(&postgres))
                 .await?,
         ];
+        let bare = Bare::start(lab, vec![b'x'; ROOT_LENGTH].into())?;
+        let mut bare_rates = Vec::new();
         let mut rows: Vec<Rates> = servers.iter().map(|_| Rates::default()).collect();
         for round in 0..ROUNDS {
             for (server, row) in servers.iter().zip(&mut rows) {
-                measure(&dialer, server, row, round).await.with_context(|| server.name)?;
+                if let Err(error) = measure(&dialer, server, row, round).await {
+                    // The others are still worth measuring.
+                    row.troubles.push(format!("{}, round {round}: {error:#}", server.name));
+                }
+                row.fill(round + 1);
             }
+            bare_rates.push(load::read(&dialer, bare.address, "/", READS).await?.rate);
         }
         let mut text = String::from(
             "| server | GET timestamp | GET root by hash | POST, 1 writer | POST, 8 writers of 8 repositories | \
-             POST, 8 writers of one | told to try again | told that the server failed |\n\
-             | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+             POST, 8 writers of one | told to try again | told that the server failed | connections ended |\n\
+             | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
         );
         for (server, row) in servers.iter().zip(&rows) {
             let contest = row.contest;
             let asked = f64::from(contest.accepted + contest.outrun + contest.failed).max(1.0);
             writeln!(
                 text,
-                "| {} | {:.0}/s | {:.0}/s | {:.0}/s | {:.0}/s | {:.0}/s | {:.0} % | {:.0} % |",
+                "| {} | {:.0}/s | {:.0}/s | {:.0}/s | {:.0}/s | {:.0}/s | {:.0} % | {:.0} % | {} |",
                 server.name,
                 median(&row.timestamp),
                 median(&row.root),
@@ -63,14 +73,17 @@ pub(crate) fn rates(lab: &Lab) -> anyhow::Result<String> {
                 contest.rate,
                 100.0 * f64::from(contest.outrun) / asked,
                 100.0 * f64::from(contest.failed) / asked,
+                row.dropped,
             )?;
         }
+        writeln!(text, "| hyper alone, any file from memory | | {:.0}/s | | | | | | |", median(&bare_rates))?;
         let [memory, theirs, sqlite, ours] = rows.as_slice() else { anyhow::bail!("four servers") };
         let over = |ours: &Vec<Rate>, theirs: &Vec<Rate>| ratio(ratio_of(ours, theirs));
         write!(
             text,
             "\nOurs over notary-server's, both on PostgreSQL: GET timestamp {}, GET root {}, POST by one writer {},\n\
-             by eight {}. On SQLite over notary-server's in memory: GET timestamp {}, GET root {}, POST by one writer {}.\n",
+             by eight {}. On SQLite over notary-server's in memory: GET timestamp {}, GET root {}, POST by one writer {}.\n\
+             hyper alone over notary-server: GET root {}, which is as far as a server can get here.\n",
             over(&ours.timestamp, &theirs.timestamp),
             over(&ours.root, &theirs.root),
             over(&ours.alone, &theirs.alone),
@@ -78,7 +91,11 @@ pub(crate) fn rates(lab: &Lab) -> anyhow::Result<String> {
             over(&sqlite.timestamp, &memory.timestamp),
             over(&sqlite.root, &memory.root),
             over(&sqlite.alone, &memory.alone),
+            over(&bare_rates, &theirs.root),
         )?;
+        for trouble in rows.iter().flat_map(|it| &it.troubles) {
+            writeln!(text, "\nNot measured: {trouble}")?;
+        }
         Ok(text)
     })
 }
@@ -137,6 +154,19 @@ struct Rates {
     apart: Vec<Rate>,
     /// Of all rounds.
     contest: Contest,
+    /// Connections that the server ended while it was measured, the contest's apart.
+    dropped: u32,
+    /// Rounds that came to no end.
+    troubles: Vec<String>,
+}
+
+impl Rates {
+    /// Has a value for each round: of those that came to no end, that there is none.
+    fn fill(&mut self, rounds: usize) {
+        for values in [&mut self.timestamp, &mut self.root, &mut self.alone, &mut self.apart] {
+            values.resize(rounds, Rate::NAN);
+        }
+    }
 }
 
 async fn measure(dialer: &Dialer, server: &Contender, row: &mut Rates, round: usize) -> anyhow::Result<()> {
@@ -146,12 +176,20 @@ async fn measure(dialer: &Dialer, server: &Contender, row: &mut Rates, round: us
     let root = connection.get(&format!("{}root.json", repository.path)).await?;
     let hash = hex::encode(ring::digest::digest(&ring::digest::SHA256, &root));
     let timestamp = format!("{}timestamp.json", repository.path);
-    row.timestamp.push(load::read(dialer, server.address, &timestamp, READS).await?);
+    let answered = load::read(dialer, server.address, &timestamp, READS).await?;
+    row.timestamp.push(answered.rate);
+    row.dropped += answered.dropped;
     let root = format!("{}root.{hash}.json", repository.path);
-    row.root.push(load::read(dialer, server.address, &root, READS).await?);
-    row.alone.push(load::write(dialer, server.address, &[name("alone", 0)], WRITES).await?);
+    let answered = load::read(dialer, server.address, &root, READS).await?;
+    row.root.push(answered.rate);
+    row.dropped += answered.dropped;
+    let answered = load::write(dialer, server.address, &[name("alone", 0)], WRITES).await?;
+    row.alone.push(answered.rate);
+    row.dropped += answered.dropped;
     let names: Vec<String> = (0..CONNECTIONS).map(|it| name("apart", it)).collect();
-    row.apart.push(load::write(dialer, server.address, &names, WRITES / 4).await?);
+    let answered = load::write(dialer, server.address, &names, WRITES / 4).await?;
+    row.apart.push(answered.rate);
+    row.dropped += answered.dropped;
     let contest = load::contend(dialer, server.address, &name("contest", 0), WRITES / 16).await?;
     row.contest.accepted += contest.accepted;
     row.contest.outrun += contest.outrun;
@@ -165,7 +203,7 @@ fn ratio_of(ours: &[Rate], theirs: &[Rate]) -> f64 {
 }
 
 fn median(values: &[f64]) -> f64 {
-    let mut values = values.to_vec();
+    let mut values: Vec<f64> = values.iter().copied().filter(|it| it.is_finite()).collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
@@ -178,6 +216,8 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
 const ROUNDS: usize = 5;
 /// GETs of each connection in a round.
 const READS: u32 = 1000;
+/// About what the measured root has.
+const ROOT_LENGTH: usize = 2500;
 /// Publishes of the one writer in a round.
 const WRITES: u32 = 160;
 const NAMES: &str = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $2) \
