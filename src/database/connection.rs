@@ -11,11 +11,12 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, PgPool, Postgres, Row as _, SqlSafeStr, Sqlite,
-    SqlitePool, Transaction,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Postgres, Row as _, SqlSafeStr, Sqlite, SqlitePool,
+    Transaction,
 };
 
 use super::DatabaseError;
+use super::warm::{QUIET, WarmPool};
 
 /// A database, and the connections to it.
 #[derive(Clone, Debug)]
@@ -23,7 +24,7 @@ pub(crate) enum Database {
     /// A file. SQLite has one writer at a time: so it has one connection here, and waiting is fair.
     Sqlite { readers: SqlitePool, writer: SqlitePool },
     /// A server.
-    Postgres(PgPool),
+    Postgres(WarmPool),
 }
 
 /// A value that goes into a statement.
@@ -148,7 +149,7 @@ impl Database {
             .connect_with(options)
             .await
             .map_err(|it| DatabaseError::from_sqlx(&it))?;
-        Ok(Self::Postgres(pool))
+        Ok(Self::Postgres(WarmPool::over(pool)))
     }
 
     /// Whether this is the address of a database that can be read from, not the path of a file.
@@ -179,7 +180,7 @@ impl Database {
             .connect_with(options)
             .await
             .map_err(|it| DatabaseError::from_sqlx(&it))?;
-        Ok(Self::Postgres(pool))
+        Ok(Self::Postgres(WarmPool::over(pool)))
     }
 
     /// Whether there is a table of this name.
@@ -203,8 +204,8 @@ impl Database {
                 let rows = bound!(Sqlite, sql, values).fetch_all(readers).await;
                 rows.map(|it| it.into_iter().map(Row::Sqlite).collect())
             }
-            Self::Postgres(pool) => {
-                let rows = bound!(Postgres, sql, values).fetch_all(pool).await;
+            Self::Postgres(postgres) => {
+                let rows = fetch_warm(postgres, sql, values).await;
                 rows.map(|it| it.into_iter().map(Row::Postgres).collect())
             }
         }
@@ -222,8 +223,8 @@ impl Database {
                 let rows = bound!(Sqlite, sql, values).fetch_all(writer).await;
                 rows.map(|it| it.into_iter().map(Row::Sqlite).collect())
             }
-            Self::Postgres(pool) => {
-                let rows = bound!(Postgres, sql, values).fetch_all(pool).await;
+            Self::Postgres(postgres) => {
+                let rows = fetch_warm(postgres, sql, values).await;
                 rows.map(|it| it.into_iter().map(Row::Postgres).collect())
             }
         }
@@ -251,8 +252,8 @@ impl Database {
                 let session = writer.begin_with("BEGIN IMMEDIATE").await;
                 session.map(Session::Sqlite).map_err(|it| self.error(&it))
             }
-            Self::Postgres(pool) => {
-                let session = pool.begin_with(BEGIN_IN_POSTGRES).await;
+            Self::Postgres(postgres) => {
+                let session = postgres.pool().begin_with(BEGIN_IN_POSTGRES).await;
                 session.map(Session::Postgres).map_err(|it| self.error(&it))
             }
         }
@@ -267,8 +268,8 @@ impl Database {
                 session.fetch("SELECT COUNT(*) FROM sqlite_master", &[]).await?;
                 Ok(session)
             }
-            Self::Postgres(pool) => {
-                let transaction = pool.begin().await.map_err(|it| self.error(&it))?;
+            Self::Postgres(postgres) => {
+                let transaction = postgres.pool().begin().await.map_err(|it| self.error(&it))?;
                 let mut session = Session::Postgres(transaction);
                 session.script(SNAPSHOT_OF_POSTGRES.to_owned()).await?;
                 Ok(session)
@@ -283,7 +284,7 @@ impl Database {
                 readers.close().await;
                 writer.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(postgres) => postgres.close().await,
         }
     }
 
@@ -296,6 +297,17 @@ impl Database {
             _ => DatabaseError::from_sqlx(error),
         }
     }
+}
+
+async fn fetch_warm(
+    postgres: &WarmPool,
+    sql: impl SqlSafeStr,
+    values: &[Value<'_>],
+) -> Result<Vec<PgRow>, sqlx::Error> {
+    let mut connection = postgres.take().await?;
+    let rows = bound!(Postgres, sql, values).fetch_all(&mut *connection).await?;
+    postgres.keep(connection);
+    Ok(rows)
 }
 
 /// The places of so many rows of so many values each, the first of them with this number:
@@ -463,8 +475,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const BEGIN_IN_POSTGRES: &str = "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s'";
 /// The same for statements that are transactions of their own.
 const LIMITS_OF_POSTGRES: &str = "SET lock_timeout = '5s'; SET statement_timeout = '30s'";
-/// A connection that was quiet for longer is tried before it is used: the database may have been restarted.
-const QUIET: Duration = Duration::from_secs(1);
 const SNAPSHOT_OF_POSTGRES: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; \
     SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = 0; SELECT 1";
 /// Reads of a file take microseconds, so few at a time are enough.

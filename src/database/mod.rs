@@ -8,6 +8,7 @@ pub mod dump;
 mod error;
 mod migrations;
 mod moment;
+mod warm;
 
 pub(crate) use connection::{Database, Row, Session, Value, places};
 pub use error::DatabaseError;
