@@ -230,9 +230,10 @@ impl Recent {
         let kept = Kept { file: file.clone(), since };
         self.line.push_back((name.clone(), since));
         self.weight += weight;
-        if let Some(before) = self.files.insert(name.clone(), kept) {
+        if let Some(before) = self.files.remove(&name) {
             self.weight -= name.weight(before.file.content.len());
         }
+        self.files.insert(name, kept);
     }
 
     /// Lets go of whatever is over, and of the oldest until no more than this is left.
@@ -331,7 +332,7 @@ mod tests {
         publish(&storage, &name, &[root.clone(), file(RoleName::TIMESTAMP, 1, 10)]).await;
         assert!(is_there(&storage, &name, &root).await);
         assert!(below.delete(&name, now()).await.unwrap());
-        passed.advance(KEPT_FOR - Duration::from_millis(1));
+        passed.advance(KEPT_FOR.checked_sub(Duration::from_millis(1)).unwrap());
         assert!(is_there(&storage, &name, &root).await);
         // What is read again is not kept for longer.
         passed.advance(Duration::from_millis(1));

@@ -87,7 +87,7 @@ mod tests {
         let id = key.canonical_id();
         vault.sign(id, b"m").await.unwrap();
         assert!(rows.delete(id, jiff::Timestamp::UNIX_EPOCH).await.unwrap());
-        advance(KEPT_FOR - Duration::from_millis(1)).await;
+        advance(KEPT_FOR.checked_sub(Duration::from_millis(1)).unwrap()).await;
         vault.sign(id, b"m").await.unwrap();
         advance(Duration::from_millis(1)).await;
         let error = vault.sign(id, b"m").await.unwrap_err();
