@@ -4,14 +4,18 @@
 //! Knows neither of them; comes before settings are read.
 
 use std::fmt::Display;
+use std::panic::PanicHookInfo;
 use std::process::ExitCode;
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::text::visible_prefix;
+
 /// Keeps this process's memory to itself, and makes the runtime; or says why not, and how to end.
 pub fn start() -> Result<Runtime, ExitCode> {
+    std::panic::set_hook(Box::new(|panic| say(&defect(panic))));
     keep_memory_private().map_err(|error| {
         fail(&format!("this process's memory cannot be kept out of core files: {error}"), None)
     })?;
@@ -47,8 +51,21 @@ pub struct SignalError {
     pub reason: String,
 }
 
+/// A panic as one line of the log, bounded, with nothing in it that a terminal obeys: what it quotes may come
+/// from a client.
+fn defect(panic: &PanicHookInfo<'_>) -> String {
+    let reason = visible_prefix(panic.payload_as_str().unwrap_or("without a reason"), SHOWN);
+    match panic.location() {
+        Some(place) => format!("defect: {reason} (at {place}); please report it"),
+        None => format!("defect: {reason}; please report it"),
+    }
+}
+
 /// No core file, and no other process of the same user that reads along.
 fn keep_memory_private() -> rustix::io::Result<()> {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
 }
+
+/// As much of a panic's reason as a line of a log takes.
+const SHOWN: usize = 300;

@@ -5,12 +5,14 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::stream;
+use axum::http::{Request, Response};
+use futures_util::{FutureExt as _, stream};
 use rustls::ServerConfig;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -19,8 +21,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::Connected;
+use tower::ServiceExt;
+use tower::layer::layer_fn;
 
 use super::journal::{Event, Journal, Peer};
 use super::key_service::KeyService;
@@ -46,6 +53,12 @@ pub async fn serve(
         .max_concurrent_streams(u32::try_from(STREAM_LIMIT).ok())
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        // A defect that one request meets is the end of that request.
+        .layer(layer_fn(|routes: Routes| {
+            ServiceExt::<Request<Body>>::map_future(routes, |answering| {
+                AssertUnwindSafe(answering).catch_unwind().map(|it| it.unwrap_or_else(|_| Ok(defect())))
+            })
+        }))
         .add_service(services.key_management())
         .add_service(services.signer())
         .add_service(services.health())
@@ -66,6 +79,11 @@ pub async fn serve(
         // Whoever has not read an answer by now does not want it.
         Err(_) => Ok(()),
     }
+}
+
+/// In the place of an answer that a defect prevented.
+fn defect() -> Response<Body> {
+    Status::internal("the signer has a defect").into_http()
 }
 
 /// The server could not go on.

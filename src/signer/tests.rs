@@ -247,6 +247,19 @@ async fn a_signer_that_ends_finishes_first_and_is_found_again() {
     serving.abort();
 }
 
+/// A panic is the end of one request, which learns nothing of it; the connection goes on.
+#[tokio::test]
+async fn a_defect_is_the_end_of_one_request() {
+    let sealing = SealingKeys::new("test".parse().unwrap(), SealingKey::random().unwrap());
+    let clock: Clock = Arc::new(|| panic!("a defect, which a test wants"));
+    let vault = Vault::new(Arc::new(MemoryRows::new()), sealing, clock);
+    let running = Running::over(Arc::new(vault)).await;
+    let client = running.client();
+    let error = client.create(&gun(), &RoleName::TIMESTAMP, KeyAlgorithm::Ed25519).await.unwrap_err();
+    assert!(error.to_string().contains("the signer has a defect"), "{error}");
+    client.health().await.unwrap();
+}
+
 /// A connection that says nothing takes a place, and the others go on.
 #[tokio::test]
 async fn silence_holds_nobody_up() {

@@ -122,6 +122,12 @@ impl ServerMetrics {
         self.connections.dec();
     }
 
+    /// How many connections there are.
+    #[cfg(test)]
+    pub(crate) fn open(&self) -> i64 {
+        self.connections.get()
+    }
+
     /// A connection did not come about.
     pub(crate) fn refused(&self, reason: &'static str) {
         self.connections_refused.get_or_create(&ReasonLabels { reason }).inc();

@@ -17,6 +17,7 @@ mod tests;
 mod upload;
 mod work;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
@@ -24,6 +25,7 @@ use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
+use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout};
 use tower_http::compression::predicate::{Predicate as _, SizeAbove};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
@@ -168,8 +170,12 @@ async fn answer(State(server): State<Arc<Server>>, request: Request) -> Response
         caller: Caller::default(),
         outcome: String::new(),
     };
-    let answered = timeout(server.limits.request_patience, call.answer(body)).await;
-    let answered = answered.unwrap_or_else(|_| Err(Refusal::busy("the request takes too long")));
+    let work = timeout(server.limits.request_patience, call.answer(body));
+    let answered = match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(Ok(answered)) => answered,
+        Ok(Err(_)) => Err(Refusal::busy("the request takes too long")),
+        Err(_) => Err(Refusal::defect()),
+    };
     let (status, notable) = match &answered {
         Ok(response) => {
             let broken = matches!(route, Route::Page { .. }) && response.status().is_server_error();

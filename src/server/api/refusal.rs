@@ -77,6 +77,11 @@ impl Refusal {
         Self { retry_after: Some(BUSY_SECONDS), ..refusal }
     }
 
+    /// It met a defect of this program, which the log has the place of, and the client nothing.
+    pub(super) fn defect() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown, "a defect of this program")
+    }
+
     /// A file could not be read.
     pub(super) fn storage(error: StorageError) -> Self {
         let error = PublicationError::Storage(error);

@@ -13,11 +13,11 @@ mod tests;
 
 use std::future::Future;
 use std::hash::{BuildHasher as _, RandomState};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use jiff::SignedDuration;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -80,8 +80,14 @@ impl Freshness {
     pub async fn run(&self, stopped: impl Future<Output = ()>) {
         let working = async {
             loop {
-                self.pass().await;
-                self.history.pass().await;
+                let pass = async {
+                    self.pass().await;
+                    self.history.pass().await;
+                };
+                // A server that goes on without this would stand still two weeks later.
+                if AssertUnwindSafe(pass).catch_unwind().await.is_err() {
+                    self.renewals.pause(DEFECT);
+                }
                 sleep(PASS_EVERY).await;
             }
         };
@@ -161,6 +167,7 @@ impl Freshness {
     }
 }
 
+const DEFECT: &str = "the program has a defect, which the log tells of";
 /// A lifetime is an hour at least, and a third of it twenty minutes.
 const PASS_EVERY: Duration = Duration::from_mins(1);
 /// Names that are held in memory at a time.

@@ -1,6 +1,7 @@
 //! One repository's signatures made anew: by one task at a time, and not again right after it failed.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -123,7 +124,10 @@ impl Renewals {
                 let (this, gun) = (Arc::clone(self), gun.clone());
                 let name = gun.clone();
                 let work = async move {
-                    this.renew(&gun).await;
+                    // What one repository's files bring to light is no reason to leave the others.
+                    if AssertUnwindSafe(this.renew(&gun)).catch_unwind().await.is_err() {
+                        this.behind.add(&gun);
+                    }
                     this.flights().remove(&gun);
                 };
                 let flight = work.boxed().shared();

@@ -30,6 +30,10 @@ async fn world(make: impl FnOnce(&Desk) -> Repository, history: Option<SignedDur
 /// A server's part over the same storage and keys.
 fn beside(desk: &Desk, day: &Arc<Mutex<Timestamp>>, history: Option<SignedDuration>) -> Freshness {
     let day = Arc::clone(day);
+    with_clock(desk, Arc::new(move || *day.lock().unwrap()), history)
+}
+
+fn with_clock(desk: &Desk, clock: Clock, history: Option<SignedDuration>) -> Freshness {
     let options = FreshnessOptions {
         lifetimes: Lifetimes {
             timestamp: PublisherOptions::NOTARY.timestamp_lifetime,
@@ -39,7 +43,7 @@ fn beside(desk: &Desk, day: &Arc<Mutex<Timestamp>>, history: Option<SignedDurati
         read_patience: Duration::from_secs(5),
     };
     let storage = Arc::clone(&desk.storage) as Arc<dyn Storage>;
-    Freshness::new(Arc::new(desk.beside()), storage, Arc::new(move || *day.lock().unwrap()), options)
+    Freshness::new(Arc::new(desk.beside()), storage, clock, options)
 }
 
 impl World {
@@ -197,6 +201,54 @@ async fn what_one_repository_lacks_does_not_hold_up_others() {
     world.freshness.pass().await;
     world.freshness.renewals.fly(&lost).await;
     assert_eq!(world.freshness.health(), FreshnessHealth { renewed: 2, ..FreshnessHealth::default() });
+}
+
+/// A panic ends what it happens in, and neither the background nor whoever reads.
+#[tokio::test]
+async fn a_defect_that_one_repository_meets_is_a_failure_of_one_attempt() {
+    let world = world(Desk::repository, None).await;
+    let expired = world.file(&RoleName::TIMESTAMP).await;
+    world.set(15);
+    world.desk.keys.defective.store(true, Ordering::SeqCst);
+    assert_eq!(world.freshness.before_read(&gun(), &expired).await, None);
+    world.freshness.pass().await;
+    assert_eq!(world.freshness.health(), FreshnessHealth { behind: 1, ..FreshnessHealth::default() });
+    world.desk.keys.defective.store(false, Ordering::SeqCst);
+    pass_time(Duration::from_mins(1)).await;
+    world.freshness.pass().await;
+    assert_eq!(world.versions().await, (2, 1));
+    assert_eq!(world.freshness.health(), FreshnessHealth { renewed: 1, ..FreshnessHealth::default() });
+}
+
+#[tokio::test]
+async fn a_defect_in_the_background_is_told_and_the_background_goes_on() {
+    let (desk, _) = Desk::with(Desk::repository).await;
+    let defective = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let clock: Clock = {
+        let defective = Arc::clone(&defective);
+        Arc::new(move || {
+            assert!(!defective.load(Ordering::SeqCst), "a defect, which a test wants");
+            days(13)
+        })
+    };
+    let freshness = with_clock(&desk, clock, None);
+    tokio::time::pause();
+    let gun = gun();
+    let timestamp = || desk.storage.current(&gun, &RoleName::TIMESTAMP);
+    let renewed = async {
+        while freshness.health().problem.is_none() {
+            tokio::task::yield_now().await;
+        }
+        assert!(freshness.health().problem.unwrap().ends_with(DEFECT));
+        defective.store(false, Ordering::SeqCst);
+        tokio::time::advance(PASS_EVERY).await;
+        tokio::time::resume();
+        while timestamp().await.unwrap().unwrap().version.get() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    freshness.run(renewed).await;
+    assert_eq!(freshness.health(), FreshnessHealth { renewed: 1, ..FreshnessHealth::default() });
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod tls;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,6 +19,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse as _;
+use futures_util::FutureExt as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, server::conn};
@@ -34,6 +39,7 @@ use tower::Service as _;
 
 use super::api::{PeerAddress, ServerMetrics};
 use super::settings::Limits;
+use super::{ErrorAnswer, ErrorCode};
 
 pub use tls::server_config;
 
@@ -66,7 +72,13 @@ pub struct Listener {
 impl Listener {
     /// Serves at these sockets until `shutdown`, and then until what was begun is done, or too long has
     /// been waited for it.
-    pub async fn serve(self, sockets: Vec<TcpListener>, shutdown: impl Future<Output = ()>) {
+    ///
+    /// An error means that a defect ended it ahead of that.
+    pub async fn serve(
+        self,
+        sockets: Vec<TcpListener>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), Defect> {
         let (stop, stopped) = watch::channel(false);
         let places = Places::new(&self.limits);
         let drain = self.limits.drain;
@@ -75,7 +87,11 @@ impl Listener {
         for socket in sockets {
             accepting.spawn(Arc::clone(&this).accept(socket, Arc::clone(&places), stopped.clone()));
         }
-        shutdown.await;
+        let ended = tokio::select! {
+            () = shutdown => Ok(()),
+            // None of them ends by itself; nobody would be let in any more.
+            Some(_) = accepting.join_next() => Err(Defect),
+        };
         stop.send_replace(true);
         // Each ends once its connections have; whoever does not take an answer by then does not want it.
         let all = async { while accepting.join_next().await.is_some() {} };
@@ -83,6 +99,7 @@ impl Listener {
             (this.line)("connections were still at work when the time to end them was over");
             accepting.shutdown().await;
         }
+        ended
     }
 
     /// Takes connections until it is told to stop, and waits for them to end.
@@ -130,11 +147,10 @@ impl Listener {
         place: Place,
         stopped: watch::Receiver<bool>,
     ) {
-        self.metrics.connected();
+        let _connected = Connected::new(&self.metrics);
         if let Err(error) = self.speak(stream, address, stopped).await {
             self.metrics.refused(error);
         }
-        self.metrics.disconnected();
         drop(place);
     }
 
@@ -207,9 +223,11 @@ impl Listener {
             let at_work = AtWork::new(&busy);
             let mut router = router.clone();
             Box::pin(async move {
-                let answered = router.call(request.map(Body::new)).await;
+                let answering = AssertUnwindSafe(router.call(request.map(Body::new)));
+                let answered = answering.catch_unwind().await;
                 drop(at_work);
-                answered
+                // The other requests of this connection have no part in it.
+                answered.unwrap_or_else(|_| Ok(defect()))
             })
         }
     }
@@ -254,6 +272,34 @@ impl Listener {
 type Answering = std::pin::Pin<
     Box<dyn Future<Output = Result<axum::response::Response, std::convert::Infallible>> + Send>,
 >;
+
+/// Something that works until it is told to stop came to an end before: a defect, which the log tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a part of the server ended by a defect")]
+pub struct Defect;
+
+/// In the place of an answer that a defect prevented.
+fn defect() -> axum::response::Response {
+    let answer = ErrorAnswer::new(500, ErrorCode::Unknown);
+    let head = [(CONTENT_TYPE, "application/json; charset=utf-8")];
+    (StatusCode::INTERNAL_SERVER_ERROR, head, answer.body()).into_response()
+}
+
+/// A connection that is counted as long as it is there.
+struct Connected<'a>(&'a ServerMetrics);
+
+impl<'a> Connected<'a> {
+    fn new(metrics: &'a ServerMetrics) -> Self {
+        metrics.connected();
+        Self(metrics)
+    }
+}
+
+impl Drop for Connected<'_> {
+    fn drop(&mut self) {
+        self.0.disconnected();
+    }
+}
 
 /// A request that is being answered.
 struct AtWork(Arc<AtomicUsize>);

@@ -17,6 +17,7 @@ fn listener(change: impl FnOnce(&mut Limits)) -> Listener {
     change(&mut limits);
     let router = Router::new()
         .route("/", get(|| async { "hello" }))
+        .route("/defect", get(|| async { panic!("a defect, which a test wants") as &str }))
         .route("/long", get(|| async { vec![b'x'; 4 << 20] }))
         .route("/slow", get(|| async { tokio::time::sleep(Duration::from_mins(2)).await }));
     let line = Arc::new(|_: &str| ());
@@ -101,6 +102,39 @@ async fn an_answer_must_be_taken() {
     assert!(taken > 4 << 20, "{taken}");
 }
 
+/// In Notary's form, without a word of where or why; the connection goes on.
+#[tokio::test]
+async fn a_defect_is_the_end_of_one_request() {
+    let listener = listener(|_| ());
+    let metrics = Arc::clone(&listener.metrics);
+    let (address, stop, serving) = serve(listener).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /defect HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let answer = ask(&mut stream).await.unwrap();
+    let (broken, whole) = answer.split_once("\n").unwrap();
+    assert_eq!(broken.trim(), "HTTP/1.1 500 Internal Server Error");
+    let body = ErrorAnswer::new(500, ErrorCode::Unknown).body();
+    assert!(whole.contains(std::str::from_utf8(&body).unwrap()), "{whole}");
+    assert!(!answer.contains("a test wants"), "{answer}");
+    assert!(whole.contains("HTTP/1.1 200 OK") && whole.ends_with("hello"), "{whole}");
+    assert_eq!(metrics.open(), 1);
+    stop.send(()).unwrap();
+    serving.await.unwrap().unwrap();
+    assert_eq!(metrics.open(), 0);
+}
+
+/// A listener that takes nobody any more does not seem to work.
+#[tokio::test]
+async fn a_defect_of_the_listener_ends_it() {
+    let mut listener = listener(|it| it.proxies = Vec::new());
+    listener.line = Arc::new(|_: &str| panic!("a defect, which a test wants"));
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // An error of the socket is told of, and the line that it would be told in panics.
+    rustix::net::shutdown(&socket, rustix::net::Shutdown::Both).unwrap();
+    let served = listener.serve(vec![socket], std::future::pending()).await;
+    assert_eq!(served, Err(Defect));
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_begun_is_done_before_the_end() {
     let (mut client, stop) = connect(listener(|_| ()), 1 << 16);
@@ -119,7 +153,7 @@ async fn what_was_begun_is_done_before_the_end() {
 /// A socket at which a listener serves until the second value is sent something.
 async fn serve(
     listener: Listener,
-) -> (SocketAddr, tokio::sync::oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
+) -> (SocketAddr, tokio::sync::oneshot::Sender<()>, tokio::task::JoinHandle<Result<(), Defect>>) {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel();
@@ -159,7 +193,7 @@ async fn one_client_has_its_share_and_others_theirs() {
         again = ask(&mut TcpStream::connect(address).await.unwrap()).await;
     }
     stop.send(()).unwrap();
-    serving.await.unwrap();
+    serving.await.unwrap().unwrap();
     assert_eq!(ask(&mut streams[0]).await, None);
 }
 
@@ -179,7 +213,7 @@ async fn who_finds_no_place_waits_for_one() {
     drop(streams);
     assert_eq!(third.read(&mut byte).await.unwrap(), 1);
     stop.send(()).unwrap();
-    serving.await.unwrap();
+    serving.await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -190,7 +224,7 @@ async fn who_does_not_take_an_answer_does_not_hold_up_the_end() {
     // The request has arrived once a second connection is answered.
     assert!(ask(&mut TcpStream::connect(address).await.unwrap()).await.is_some());
     stop.send(()).unwrap();
-    serving.await.unwrap();
+    serving.await.unwrap().unwrap();
     assert_eq!(stream.read(&mut [0]).await.ok().filter(|it| 0 < *it), None);
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::daemon::SignalError;
 use crate::server::access::AccessError;
 use crate::server::certificate::CertificateError;
+use crate::server::listener::Defect;
 use crate::server::settings::SettingsError;
 use crate::server::storage::StorageError;
 use crate::server::transfer::TransferError;
@@ -24,6 +25,9 @@ pub enum ProgramError {
     /// The address of the database cannot be had.
     #[error("the address of the database cannot be had: {0}")]
     Database(String),
+    /// A part of the server is lost.
+    #[error(transparent)]
+    Defect(#[from] Defect),
     /// The key that sealed what is stored is gone.
     #[error("the keys in the storage are sealed with the key-encryption key in `{}`, which is not there", path.display())]
     KeyLost {
@@ -108,6 +112,7 @@ impl ProgramError {
             }
             Self::Passphrase { .. } => Some("a file of mode 600 with 8 characters or more"),
             Self::Transfer(error) => error.help(),
+            Self::Defect(_) => Some("start it again, and report the line that begins with `defect:`"),
             Self::StateUnknown => Some("set TRUSTGATE_SERVER_STATE"),
             _ => None,
         }

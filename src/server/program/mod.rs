@@ -5,6 +5,8 @@
 mod error;
 mod parts;
 mod sealing;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 use std::future::Future;
@@ -12,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind};
@@ -22,7 +25,7 @@ use super::access::{Access, RateLimits};
 use super::api::{Api, ApiOptions, Event, ServerMetrics, metrics_router, router};
 use super::certificate::OwnCertificate;
 use super::freshness::{Freshness, FreshnessOptions};
-use super::listener::{Listener, Security};
+use super::listener::{Defect, Listener, Security};
 use super::publication::{Publisher, PublisherOptions};
 use super::settings::{Metrics, Settings, Tls, state_folder};
 use super::storage::{RecentFiles, SqlStorage, Storage};
@@ -65,6 +68,17 @@ impl Program {
     pub async fn serve(&self) -> Result<(), ProgramError> {
         let mut terminate = signals(SignalKind::terminate())?;
         let mut interrupt = signals(SignalKind::interrupt())?;
+        let signaled = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        self.serve_until(signaled).await
+    }
+
+    /// Serves until it is told to end, or a part of it is lost: without one it would only seem to work.
+    async fn serve_until(&self, shutdown: impl Future<Output = ()>) -> Result<(), ProgramError> {
         let hang_up = signals(SignalKind::hangup())?;
         let server = self.assemble().await?;
         let Assembled { settings, storage, keys, freshness, metrics, tls, router } = server;
@@ -84,7 +98,8 @@ impl Program {
                 metrics: Arc::default(),
                 line: Arc::clone(&self.line),
             };
-            background.spawn(listener.serve(vec![socket], told(stopped.clone())));
+            let serving = listener.serve(vec![socket], told(stopped.clone()));
+            background.spawn(serving.map(drop));
         }
         self.greet(&settings, &sockets);
         let (shown, security) = match tls {
@@ -100,21 +115,23 @@ impl Program {
         background.spawn(async move { freshness.run(until).await });
         let line = Arc::clone(&self.line);
         let listener = Listener { router, security, limits: settings.limits, metrics, line };
-        let signaled = async {
+        let mut ended = Ok(());
+        let shutdown = async {
             tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+                () = shutdown => {}
+                // None of them ends by itself.
+                Some(_) = background.join_next() => ended = Err(Defect),
             }
             (self.line)("ending, once what was begun is done");
         };
-        listener.serve(sockets, signaled).await;
+        let served = listener.serve(sockets, shutdown).await;
         stop.send_replace(true);
         let all = async { while background.join_next().await.is_some() {} };
         if tokio::time::timeout(BACKGROUND_PATIENCE, all).await.is_err() {
             background.shutdown().await;
         }
         storage.close().await;
-        Ok(())
+        Ok(ended.and(served)?)
     }
 
     /// Reads the settings, and has a look whether everything that they name works.

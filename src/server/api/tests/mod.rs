@@ -20,5 +20,6 @@ use jiff::Timestamp;
 use super::*;
 use crate::server::freshness::FreshnessOptions;
 use crate::server::publication::PublisherOptions;
+use crate::server::publication::tests::desk::TestKeys;
 use crate::tuf::testing::{Repository, TestKey, days, now};
 use desk::{BASE, Desk, MULTIPART, request};

@@ -172,3 +172,20 @@ async fn what_is_read_under_a_name_is_kept_by_nobody_between() {
     assert_eq!(reply.header(CACHE_CONTROL), Some("private, max-age=300, must-revalidate"));
     assert_eq!(reply.header(VARY), Some("authorization"));
 }
+
+#[tokio::test]
+async fn a_defect_is_an_error_of_one_request_and_a_line_of_the_log() {
+    let keys = Arc::new(TestKeys::default());
+    let clock = Arc::new(std::sync::Mutex::new(now()));
+    let desk = Desk::over(Arc::clone(&keys) as _, clock, |_| ()).await;
+    let repository = desk.repository().await;
+    keys.defective.store(true, std::sync::atomic::Ordering::SeqCst);
+    let files = repository.publish();
+    let parts = [("root", files.get("root")), ("targets", files.get("targets"))];
+    let reply = desk.post(BASE, &parts).await;
+    assert_eq!(reply.error(), (500, "UNKNOWN".to_owned()));
+    assert!(!String::from_utf8_lossy(&reply.body).contains("a test wants"));
+    assert!(desk.log().last().unwrap().contains("UpdateTUF docker.io/acme/base 500"));
+    keys.defective.store(false, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(desk.post(BASE, &parts).await.status, 200);
+}

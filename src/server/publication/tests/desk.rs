@@ -19,6 +19,8 @@ pub(in crate::server) struct TestKeys {
     made: AtomicUsize,
     pub(in crate::server) signed: AtomicUsize,
     pub(in crate::server) away: AtomicBool,
+    /// Whoever signs panics.
+    pub(in crate::server) defective: AtomicBool,
 }
 
 impl TestKeys {
@@ -63,6 +65,7 @@ impl KeyService for TestKeys {
         message: &'a [u8],
     ) -> BoxFuture<'a, Result<RawSignature, KeyServiceError>> {
         Box::pin(async {
+            assert!(!self.defective.load(Ordering::SeqCst), "a defect, which a test wants");
             let (_, key) = self.find(key)?;
             self.signed.fetch_add(1, Ordering::SeqCst);
             crate::tuf::author::Signer::sign(&key, message)
