@@ -4,6 +4,7 @@
 //! be taken. What is asked and answered is the router's business.
 
 mod places;
+mod requests;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,6 @@ use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -44,6 +44,7 @@ use super::{ErrorAnswer, ErrorCode};
 pub use tls::server_config;
 
 use places::{Place, Places};
+use requests::{Requests, Upload};
 use stream::{Patient, Progress};
 
 /// What connections are secured with.
@@ -110,6 +111,7 @@ impl Listener {
         mut stopped: watch::Receiver<bool>,
     ) {
         let mut connections = JoinSet::new();
+        let mut failing = false;
         loop {
             // More than there are places for wait in the system's line.
             let place = tokio::select! {
@@ -125,11 +127,18 @@ impl Listener {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     // No file descriptors, mostly: they come back when connections end.
-                    (self.line)(&format!("no connection was taken: {error}"));
+                    if !failing {
+                        (self.line)(&format!("no connection was taken: {error}; tried again all the time"));
+                    }
+                    failing = true;
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             };
+            if failing {
+                (self.line)("connections are taken again");
+            }
+            failing = false;
             let Some(place) = place.of(address.ip()) else {
                 self.metrics.refused("client");
                 continue;
@@ -185,14 +194,15 @@ impl Listener {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (stream, progress) = Patient::new(stream, self.limits.idle_patience);
-        let busy = Arc::new(AtomicUsize::new(0));
-        let service = self.service(address, Arc::clone(&busy));
+        let requests = Requests::default();
+        let service = self.service(address, &requests, &progress);
         let connection = conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head_patience)
             .max_buf_size(HEAD_LIMIT)
             .serve_connection(TokioIo::new(stream), service_fn(service));
-        self.drive(connection, &progress, &busy, stopped).await;
+        // Whatever moves is a part of a request, or of an answer.
+        self.drive(connection, &progress, (&requests, Duration::MAX), stopped).await;
     }
 
     async fn http2<S>(&self, stream: S, address: SocketAddr, stopped: watch::Receiver<bool>)
@@ -200,30 +210,39 @@ impl Listener {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (stream, progress) = Patient::new(stream, self.limits.idle_patience);
-        let busy = Arc::new(AtomicUsize::new(0));
-        let service = self.service(address, Arc::clone(&busy));
+        let requests = Requests::default();
+        let service = self.service(address, &requests, &progress);
         let connection = conn::http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAM_LIMIT)
             .max_header_list_size(HEAD_LIMIT_HTTP2)
+            .max_pending_accept_reset_streams(PENDING_RESET_LIMIT)
+            .max_local_error_reset_streams(ERROR_RESET_LIMIT)
+            .max_frame_size(FRAME_LIMIT)
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
             .max_send_buf_size(SEND_BUFFER)
             .serve_connection(TokioIo::new(stream), service_fn(service));
-        self.drive(connection, &progress, &busy, stopped).await;
+        // There are frames that ask for nothing: they keep it for no longer than a request may take.
+        let longest = self.limits.request_patience;
+        self.drive(connection, &progress, (&requests, longest), stopped).await;
     }
 
     /// What answers a request of this connection.
     fn service(
         &self,
         address: SocketAddr,
-        busy: Arc<AtomicUsize>,
+        requests: &Requests,
+        progress: &Progress,
     ) -> impl Fn(Request<Incoming>) -> Answering + Clone + use<> {
-        let router = self.router.clone();
+        let (router, requests, progress) = (self.router.clone(), requests.clone(), progress.clone());
         move |mut request| {
             request.extensions_mut().insert(PeerAddress(address.ip().to_canonical()));
-            let at_work = AtWork::new(&busy);
+            let at_work = requests.begin();
+            let request = request.map(|it| Body::new(Upload::new(it, progress.clone())));
             let mut router = router.clone();
             Box::pin(async move {
-                let answering = AssertUnwindSafe(router.call(request.map(Body::new)));
+                let answering = AssertUnwindSafe(router.call(request));
                 let answered = answering.catch_unwind().await;
                 drop(at_work);
                 // The other requests of this connection have no part in it.
@@ -232,18 +251,20 @@ impl Listener {
         }
     }
 
-    /// Has a connection work until it ends, is idle for too long, or everything ends.
+    /// Has a connection work until it ends, nothing moves for too long, there was no new request for the longest
+    /// that there may be none, or everything ends.
     async fn drive<C: GracefulConnection>(
         &self,
         connection: C,
         progress: &Progress,
-        busy: &AtomicUsize,
+        (requests, longest): (&Requests, Duration),
         mut stopped: watch::Receiver<bool>,
     ) {
         let mut connection = pin!(connection);
         let mut ticks = interval_at(Instant::now() + self.limits.idle_patience, self.limits.idle_patience);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut seen, mut ending) = (progress.count(), false);
+        let (mut begun, mut since) = (requests.begun(), Instant::now());
         loop {
             tokio::select! {
                 // Whatever it ended with concerns the client alone.
@@ -253,16 +274,20 @@ impl Listener {
                     connection.as_mut().graceful_shutdown();
                 }
                 _ = ticks.tick() => {
-                    let now = progress.count();
-                    let idle = now == seen && busy.load(Ordering::Relaxed) == 0;
-                    seen = now;
-                    if idle && ending {
+                    if begun != requests.begun() {
+                        (begun, since) = (requests.begun(), Instant::now());
+                    }
+                    let still = seen == progress.count();
+                    seen = progress.count();
+                    let idle = still || longest <= since.elapsed();
+                    if requests.any() || !idle {
+                        continue;
+                    }
+                    if ending {
                         return;
                     }
-                    if idle {
-                        ending = true;
-                        connection.as_mut().graceful_shutdown();
-                    }
+                    (ending, since) = (true, Instant::now());
+                    connection.as_mut().graceful_shutdown();
                 }
             }
         }
@@ -301,22 +326,6 @@ impl Drop for Connected<'_> {
     }
 }
 
-/// A request that is being answered.
-struct AtWork(Arc<AtomicUsize>);
-
-impl AtWork {
-    fn new(busy: &Arc<AtomicUsize>) -> Self {
-        busy.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(busy))
-    }
-}
-
-impl Drop for AtWork {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// Three round trips over the slowest of lines.
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 /// A head has some hundred bytes, and a token of a few kilobytes.
@@ -324,6 +333,15 @@ const HEAD_LIMIT: usize = 64 << 10;
 const HEAD_LIMIT_HTTP2: u32 = 64 << 10;
 /// What one connection may ask for at once; more wait.
 const STREAM_LIMIT: u32 = 64;
+/// How many requests may be taken back before they were looked at, and how many may break the protocol: a
+/// client's second thoughts are few, and an attack (CVE-2023-44487) is made of nothing else. Then the connection ends.
+const PENDING_RESET_LIMIT: usize = 20;
+const ERROR_RESET_LIMIT: usize = 256;
+/// The least that there may be; a longer one is read into memory before anybody wants it.
+const FRAME_LIMIT: u32 = 16 << 10;
+/// What a connection may send ahead of whoever reads it: it is memory, ten thousand times. An upload still makes two
+/// megabytes a second over a line of 100 ms.
+const WINDOW: u32 = 256 << 10;
 /// What is kept for a client that reads slowly, for each of its requests.
 const SEND_BUFFER: usize = 64 << 10;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

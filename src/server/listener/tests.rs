@@ -1,10 +1,12 @@
 //! Connections of the slow, the silent and the many.
 
+mod http2;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex};
 
 use super::*;
@@ -18,6 +20,7 @@ fn listener(change: impl FnOnce(&mut Limits)) -> Listener {
     let router = Router::new()
         .route("/", get(|| async { "hello" }))
         .route("/defect", get(|| async { panic!("a defect, which a test wants") as &str }))
+        .route("/unread", post(|| async { (StatusCode::PAYLOAD_TOO_LARGE, "too long") }))
         .route("/long", get(|| async { vec![b'x'; 4 << 20] }))
         .route("/slow", get(|| async { tokio::time::sleep(Duration::from_mins(2)).await }));
     let line = Arc::new(|_: &str| ());
@@ -133,6 +136,31 @@ async fn a_defect_of_the_listener_ends_it() {
     rustix::net::shutdown(&socket, rustix::net::Shutdown::Both).unwrap();
     let served = listener.serve(vec![socket], std::future::pending()).await;
     assert_eq!(served, Err(Defect));
+}
+
+/// A client that sends its whole body before it listens hears why nobody wanted it, if it comes to an end.
+#[tokio::test(start_paused = true)]
+async fn what_nobody_wants_is_thrown_away_for_a_while() {
+    let request = |length: usize| {
+        let head = format!("POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+        [head.into_bytes(), vec![b' '; length]].concat()
+    };
+    let (mut client, _stop) = connect(listener(|_| ()), 1 << 10);
+    client.write_all(&request(4 << 20)).await.unwrap();
+    client.shutdown().await.unwrap();
+    let (text, seconds) = rest(&mut client).await;
+    assert!(text.starts_with("HTTP/1.1 413") && text.ends_with("too long"), "{text}");
+    assert_eq!(seconds, 0);
+    // Without an end of it there is an end of patience.
+    let (mut client, _stop) = connect(listener(|_| ()), 1 << 10);
+    client.write_all(&request(1 << 20)).await.unwrap();
+    let started = Instant::now();
+    while client.write_all(b" ").await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(900)).await;
+    }
+    assert_eq!(started.elapsed().as_secs(), 5);
+    let (mut client, _stop) = connect(listener(|_| ()), 1 << 16);
+    assert!(client.write_all(&request(65 << 20)).await.is_err(), "more than is thrown away");
 }
 
 #[tokio::test(start_paused = true)]
