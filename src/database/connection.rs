@@ -11,8 +11,8 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, Postgres, Row as _, SqlSafeStr, Sqlite, SqlitePool,
-    Transaction,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Postgres, Row as _, SqlSafeStr, Sqlite,
+    SqliteConnection, SqlitePool, Transaction,
 };
 
 use super::DatabaseError;
@@ -92,6 +92,7 @@ impl Database {
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None)
+            .before_acquire(|connection, _| Box::pin(async { Ok(is_usable(connection)) }))
             .connect_with(options.clone())
             .await
             .map_err(|it| DatabaseError::from_sqlx(&it))?;
@@ -101,6 +102,7 @@ impl Database {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
+            .before_acquire(|connection, _| Box::pin(async { Ok(is_usable(connection)) }))
             .connect_lazy_with(options.pragma("query_only", "ON"));
         Ok(Self::Sqlite { readers, writer })
     }
@@ -459,6 +461,12 @@ impl Row {
     }
 }
 
+/// Whether a connection that nobody has can be had: where the disk is full SQLite itself ends the transaction, and the
+/// library, whose own end of it then fails, would take it for one that goes on, until the program ends.
+fn is_usable(connection: &SqliteConnection) -> bool {
+    !connection.is_in_transaction()
+}
+
 /// SQLite makes its files as the process's mask says; sealed keys are no one else's business all the same.
 fn make_private(path: &Path) -> Result<(), DatabaseError> {
     use std::os::unix::fs::OpenOptionsExt as _;
@@ -483,3 +491,31 @@ const READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// One reads, and one is spare.
 const FOREIGN_CONNECTIONS: u32 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// There is no more room, and then there is: what was refused is taken.
+    #[tokio::test]
+    async fn a_full_disk_is_not_the_end_of_writing() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::sqlite(&folder.path().join("full.db")).await.unwrap();
+        let mut session = database.begin().await.unwrap();
+        session.script("CREATE TABLE one (content BLOB)".to_owned()).await.unwrap();
+        session.commit().await.unwrap();
+        // Of this connection alone: who comes after it has room again.
+        let mut session = database.begin().await.unwrap();
+        session.script("PRAGMA max_page_count = 8".to_owned()).await.unwrap();
+        let content = vec![7; 1 << 20];
+        let insert = "INSERT INTO one (content) VALUES ($1)";
+        let error = session.execute(insert, &[content.as_slice().into()]).await.unwrap_err();
+        assert!(matches!(error, DatabaseError::Full { .. }), "{error}");
+        drop(session);
+        let mut session = database.begin().await.unwrap();
+        session.execute(insert, &[content.as_slice().into()]).await.unwrap();
+        session.commit().await.unwrap();
+        let rows = database.read("SELECT COUNT(*) FROM one", &[]).await.unwrap();
+        assert_eq!(rows[0].integer(0).unwrap(), 1);
+    }
+}
