@@ -3,6 +3,7 @@
 //! The clock, the environment and where lines go come from the caller.
 
 mod error;
+mod legacy;
 mod parts;
 mod sealing;
 #[cfg(test)]
@@ -102,6 +103,7 @@ impl Program {
             background.spawn(serving.map(drop));
         }
         self.greet(&settings, &sockets);
+        self.point_at_notarys_files(&settings, &storage).await;
         let (shown, security) = match tls {
             Some(config) => {
                 let (sender, receiver) = watch::channel(config);
@@ -140,6 +142,7 @@ impl Program {
         let not = |part| move |reason: String| ProgramError::Part { part, reason };
         server.storage.health().await.map_err(|it| not("the storage")(it.to_string()))?;
         server.keys.service().health().await.map_err(|it| not("the signer")(it.to_string()))?;
+        self.point_at_notarys_files(&server.settings, &server.storage).await;
         server.storage.close().await;
         (self.line)("everything that the settings name works");
         Ok(())

@@ -129,10 +129,16 @@ fn storage(given: &Given<'_>) -> Result<Storage, String> {
             let address = with_tls(given.needed("storage.db_url")?);
             Ok(Storage::Postgres(DatabaseAddress::Written(address)))
         }
-        backend @ ("mysql" | "mysql5" | "rethinkdb") => Err(format!(
+        backend @ ("mysql" | "mysql5") => Err(format!(
             "files cannot be kept in {backend}; write settings with `[storage]` for SQLite or PostgreSQL, \
-             and bring what is there over with `trustgate-server import`"
+             and bring what is there over with `trustgate-server import`: `mysqldump notaryserver > files.sql`, \
+             then `trustgate-server --config server.toml import --notary-server files.sql`"
         )),
+        "rethinkdb" => {
+            Err("files cannot be kept in rethinkdb, nor brought over from there; write settings with \
+             `[storage]` for SQLite or PostgreSQL, and publish anew"
+                .to_owned())
+        }
         other => Err(format!(
             "files cannot be kept in {:?}; `memory` and `postgres` are taken over",
             visible_prefix(other, SHOWN)

@@ -189,6 +189,11 @@ fn variables_go_before_notarys_file() {
 fn what_notary_has_and_we_do_not_is_told() {
     let cases = [
         ("\"postgres\"", "\"mysql\"", "bring what is there over with `trustgate-server import`"),
+        (
+            "\"postgres\"",
+            "\"mysql\"",
+            "`trustgate-server --config server.toml import --notary-server files.sql`",
+        ),
         ("\"postgres\"", "\"rethinkdb\"", "cannot be kept in rethinkdb"),
         ("\"postgres\"", "\"sqlite3\"", "`memory` and `postgres` are taken over"),
         ("\"db_url\"", "\"db_user\"", "`storage.db_user` is nothing that a notary-server is told"),

@@ -48,6 +48,18 @@ impl SqlStorage {
         Ok(SqlRows::over(self.database.clone()).await?)
     }
 
+    /// How many repositories a notary-server keeps in this database; `None`: it keeps none here, or we have some.
+    pub async fn notarys_repositories(&self) -> Result<Option<i64>, StorageError> {
+        if !self.database.has_table("tuf_files").await?
+            || !self.database.read(ANY_REPOSITORY, &[]).await?.is_empty()
+        {
+            return Ok(None);
+        }
+        let rows = self.database.read(NOTARYS_REPOSITORIES, &[]).await?;
+        let count = rows.first().map_or(Ok(0), |row| row.integer(0))?;
+        Ok((0 < count).then_some(count))
+    }
+
     async fn over(database: Database) -> Result<Self, StorageError> {
         SCHEMA.apply(&database).await?;
         Ok(Self { database })
@@ -513,6 +525,8 @@ const REPOSITORIES_IN_POSTGRES: &str = "SELECT gun FROM repositories \
 const STANDING: &str = "SELECT c.role, f.version, f.sha256, CAST(octet_length(f.content) AS BIGINT), \
     f.expires_at, f.stored_at FROM repositories r JOIN current_files c ON c.repository = r.id \
     JOIN files f ON f.id = c.file WHERE r.gun = $1";
+const ANY_REPOSITORY: &str = "SELECT id FROM repositories LIMIT 1";
+const NOTARYS_REPOSITORIES: &str = "SELECT COUNT(DISTINCT gun) FROM tuf_files";
 const PRUNE: &str = "DELETE FROM files WHERE id IN (SELECT id FROM files \
     WHERE replaced_at IS NOT NULL AND replaced_at < $1 AND role <> 'root' LIMIT $2)";
 /// Files that go in one transaction.
