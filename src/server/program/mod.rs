@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use rustix::process::{Resource, getrlimit};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind};
@@ -28,7 +29,7 @@ use super::certificate::OwnCertificate;
 use super::freshness::{Freshness, FreshnessOptions};
 use super::listener::{Defect, Listener, Security};
 use super::publication::{Publisher, PublisherOptions};
-use super::settings::{Metrics, Settings, Tls, state_folder};
+use super::settings::{Limits, Metrics, Settings, Tls, state_folder};
 use super::storage::{RecentFiles, SqlStorage, Storage};
 use crate::daemon::signals;
 use crate::signer::settings::Sealing;
@@ -82,7 +83,8 @@ impl Program {
     async fn serve_until(&self, shutdown: impl Future<Output = ()>) -> Result<(), ProgramError> {
         let hang_up = signals(SignalKind::hangup())?;
         let server = self.assemble().await?;
-        let Assembled { settings, storage, keys, freshness, metrics, tls, router } = server;
+        let Assembled { mut settings, storage, keys, freshness, metrics, tls, router } = server;
+        self.fit_into_files(&mut settings.limits);
         let mut sockets = Vec::new();
         for address in &settings.listen {
             sockets.push(bind(address).await?);
@@ -94,7 +96,7 @@ impl Program {
             let listener = Listener {
                 router: metrics_router(Arc::clone(&metrics), Arc::clone(&freshness)),
                 security: Security::Off,
-                limits: settings.limits.clone(),
+                limits: Limits { connections: MONITORS, ..settings.limits.clone() },
                 // A monitor's connections are none of a client's.
                 metrics: Arc::default(),
                 line: Arc::clone(&self.line),
@@ -202,6 +204,19 @@ impl Program {
             },
         });
         Ok(Assembled { settings, storage, keys, freshness, metrics, tls, router })
+    }
+
+    /// No more connections than there can be files for: a server that has none left could store nothing, either.
+    fn fit_into_files(&self, limits: &mut Limits) {
+        let Some(files) = getrlimit(Resource::Nofile).current else { return };
+        let places = u32::try_from(files - OWN_FILES.min(files / 2)).unwrap_or(u32::MAX);
+        if places < limits.connections {
+            (self.line)(&format!(
+                "this process may open {files} files: so there are {places} connections at most, not {}",
+                limits.connections
+            ));
+            limits.connections = places;
+        }
     }
 
     /// Says where it is, and what a client needs to use it.
@@ -330,4 +345,8 @@ async fn told(mut stopped: watch::Receiver<bool>) {
 const READ_PATIENCE: Duration = Duration::from_secs(5);
 /// Longer than signing and storing once takes.
 const BACKGROUND_PATIENCE: Duration = Duration::from_secs(10);
+/// What is opened beside connections: databases, sockets, certificates, and some to spare.
+const OWN_FILES: u64 = 100;
+/// Connections to the metrics' own address.
+const MONITORS: u32 = 64;
 const DAY: Duration = Duration::from_hours(24);
