@@ -230,7 +230,13 @@ pub(crate) fn ask(program: &Path, folder: &Path, port: u16, arguments: &[&str]) 
     try_ask(program, folder, port, arguments).unwrap_or_else(|said| panic!("notary {arguments:?}: {said}"))
 }
 
-fn try_ask(program: &Path, folder: &Path, port: u16, arguments: &[&str]) -> Result<String, String> {
+/// The same, or what it says where it does not succeed.
+pub(crate) fn try_ask(
+    program: &Path,
+    folder: &Path,
+    port: u16,
+    arguments: &[&str],
+) -> Result<String, String> {
     let output = Command::new(program)
         .args(["-s", &format!("https://127.0.0.1:{port}"), "--tlscacert"])
         .arg(folder.join("ca.crt"))
@@ -247,7 +253,7 @@ fn try_ask(program: &Path, folder: &Path, port: u16, arguments: &[&str]) -> Resu
     if output.status.success() { Ok(said) } else { Err(said) }
 }
 
-fn client(folder: &Path, port: u16) -> RemoteSigner {
+pub(crate) fn client(folder: &Path, port: u16) -> RemoteSigner {
     let files = TlsFiles {
         certificate: folder.join("peer.crt"),
         key: folder.join("peer.key"),

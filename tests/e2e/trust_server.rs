@@ -15,15 +15,15 @@ use serde_json::Value;
 use trustgate::tuf::PublicKey;
 use trustgate::tuf::testing::{Repository, TestKey};
 
-use crate::support::image::Recipe;
+use crate::support::image::{Recipe, server_program};
 use crate::support::person::Person;
 use crate::support::{Engine, Lab, lab};
 
 /// A server with a state folder of its own; it is killed when it is dropped.
-struct Server {
-    child: Child,
-    url: String,
-    folder: Arc<tempfile::TempDir>,
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    pub(crate) url: String,
+    pub(crate) folder: Arc<tempfile::TempDir>,
     lines: Receiver<String>,
 }
 
@@ -34,10 +34,20 @@ impl Server {
 
     /// One that finds what an earlier one left.
     fn start_in(folder: Arc<tempfile::TempDir>, listen: &str) -> Self {
-        let settings = folder.path().join("server.toml");
         // The one thing that differs from no settings at all: tests run beside each other.
-        fs::write(&settings, format!("listen = \"{listen}\"\n")).expect("settings");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_trustgate-server"));
+        Self::start_with(folder, &format!("listen = \"{listen}\"\n"))
+    }
+
+    /// One that is told this.
+    pub(crate) fn start_with(folder: Arc<tempfile::TempDir>, settings: &str) -> Self {
+        Self::run(Command::new(server_program()), folder, settings)
+    }
+
+    /// The same by another command, which ends in the program's.
+    pub(crate) fn run(mut command: Command, folder: Arc<tempfile::TempDir>, settings: &str) -> Self {
+        let path = folder.path().join("server.toml");
+        fs::write(&path, settings).expect("settings");
+        let settings = path;
         command.arg("--config").arg(&settings);
         command.env("TRUSTGATE_SERVER_STATE", folder.path().join("state"));
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
@@ -47,34 +57,35 @@ impl Server {
         Self { child, url, folder, lines }
     }
 
-    fn authority(&self) -> PathBuf {
+    pub(crate) fn authority(&self) -> PathBuf {
         self.folder.path().join("state/ca.crt")
     }
 
-    fn host(&self) -> &str {
-        self.url.trim_start_matches("https://")
+    pub(crate) fn host(&self) -> &str {
+        self.url.trim_start_matches("https://").trim_start_matches("http://")
     }
 
-    fn person(&self, lab: &'static Lab) -> Person {
+    pub(crate) fn person(&self, lab: &'static Lab) -> Person {
         Person::new(lab).at_server_of(&self.url, &self.authority())
     }
 
-    fn client(&self) -> reqwest::Client {
-        let pem = fs::read(self.authority()).expect("the authority's certificate");
-        let certificate = reqwest::Certificate::from_pem(&pem).expect("a certificate");
+    pub(crate) fn client(&self) -> reqwest::Client {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         // Another test of this process may have been faster.
         let _ = rustls::crypto::CryptoProvider::install_default((*provider).clone());
-        reqwest::Client::builder().no_proxy().tls_certs_only([certificate]).build().expect("a client")
+        // A server without TLS has made none.
+        let authority = fs::read(self.authority()).ok();
+        let certificates = authority.map(|it| reqwest::Certificate::from_pem(&it).expect("a certificate"));
+        reqwest::Client::builder().no_proxy().tls_certs_only(certificates).build().expect("a client")
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
     /// The next line that has this in it.
     #[track_caller]
-    fn line(&self, part: &str) -> String {
+    pub(crate) fn line(&self, part: &str) -> String {
         wait_for(&self.lines, part)
     }
 }
@@ -87,7 +98,7 @@ impl Drop for Server {
 }
 
 /// A program's lines, read on even if nobody waits for one: a full pipe would stop it.
-fn lines_of(stderr: ChildStderr) -> Receiver<String> {
+pub(crate) fn lines_of(stderr: ChildStderr) -> Receiver<String> {
     let (sender, lines) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
@@ -99,7 +110,7 @@ fn lines_of(stderr: ChildStderr) -> Receiver<String> {
 }
 
 #[track_caller]
-fn wait_for(lines: &Receiver<String>, part: &str) -> String {
+pub(crate) fn wait_for(lines: &Receiver<String>, part: &str) -> String {
     loop {
         let line = lines.recv_timeout(DEADLINE).unwrap_or_else(|_| panic!("no line with {part:?}"));
         if line.contains(part) {
@@ -109,14 +120,14 @@ fn wait_for(lines: &Receiver<String>, part: &str) -> String {
 }
 
 /// A publisher that speaks to the server as its own client would, below every program.
-struct Publisher {
-    client: reqwest::Client,
-    files: String,
+pub(crate) struct Publisher {
+    pub(crate) client: reqwest::Client,
+    pub(crate) files: String,
     repository: Repository,
 }
 
 impl Publisher {
-    async fn begin(server: &Server, gun: &str) -> Self {
+    pub(crate) async fn begin(server: &Server, gun: &str) -> Self {
         let client = server.client();
         let files = format!("{}/v2/{gun}/_trust/tuf/", server.url);
         let mut repository = Repository::new(gun);
@@ -137,19 +148,25 @@ impl Publisher {
         publisher
     }
 
+    /// The same person at another server, or at one that was started again.
+    pub(crate) fn at(self, server: &Server) -> Self {
+        let (_, path) = self.files.split_once("/v2/").expect("a path of the API");
+        Self { files: format!("{}/v2/{path}", server.url), client: server.client(), ..self }
+    }
+
     /// Another hand of the same person.
-    fn again(&self) -> (reqwest::Client, String) {
+    pub(crate) fn again(&self) -> (reqwest::Client, String) {
         (self.client.clone(), self.files.clone())
     }
 
-    async fn post(&self, roles: &[&str]) -> reqwest::Result<StatusCode> {
+    pub(crate) async fn post(&self, roles: &[&str]) -> reqwest::Result<StatusCode> {
         let files = self.repository.publish();
         let parts: Vec<(&str, Vec<u8>)> = roles.iter().map(|it| (*it, files.get(it))).collect();
         Ok(post(&self.client, &self.files, &parts).await?.0)
     }
 
     /// `targets` in this version.
-    fn targets(&self, version: u64) -> Vec<u8> {
+    pub(crate) fn targets(&self, version: u64) -> Vec<u8> {
         let targets = &self.repository.roles["targets"];
         let mut signed = targets.signed.clone();
         signed["version"] = version.into();
@@ -158,7 +175,7 @@ impl Publisher {
 }
 
 /// Hands files in; returns the status and the code of the error.
-async fn post(
+pub(crate) async fn post(
     client: &reqwest::Client,
     url: &str,
     parts: &[(&str, Vec<u8>)],
@@ -378,10 +395,10 @@ fn a_server_that_is_told_to_end_ends_what_it_began() {
 }
 
 /// A connection that a test writes to byte by byte.
-struct TlsStream(rustls::StreamOwned<rustls::ClientConnection, TcpStream>);
+pub(crate) struct TlsStream(pub(crate) rustls::StreamOwned<rustls::ClientConnection, TcpStream>);
 
 impl TlsStream {
-    fn to(server: &Server) -> Self {
+    pub(crate) fn to(server: &Server) -> Self {
         use rustls::pki_types::CertificateDer;
         use rustls::pki_types::pem::PemObject as _;
         let mut roots = rustls::RootCertStore::empty();
@@ -400,13 +417,13 @@ impl TlsStream {
         Self(rustls::StreamOwned::new(connection, socket))
     }
 
-    fn send(&mut self, text: &str) {
+    pub(crate) fn send(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).expect("it is taken");
         self.0.flush().expect("it is sent");
     }
 
     /// This many bytes, or all until the end.
-    fn receive(&mut self, count: usize) -> String {
+    pub(crate) fn receive(&mut self, count: usize) -> String {
         let mut bytes = Vec::new();
         let mut byte = [0];
         while bytes.len() < count {
@@ -454,7 +471,7 @@ fn it_is_ready_at_once_and_checks_its_settings() {
     let check = |settings: &str| {
         let file = server.folder.path().join("other.toml");
         fs::write(&file, settings).expect("settings");
-        let output = Command::new(env!("CARGO_BIN_EXE_trustgate-server"))
+        let output = Command::new(server_program())
             .args(["check", "--config"])
             .arg(&file)
             .env("TRUSTGATE_SERVER_STATE", server.folder.path().join("state"))
@@ -470,4 +487,4 @@ fn it_is_ready_at_once_and_checks_its_settings() {
     assert!(code == Some(1) && said.contains("none.crt"), "{said}");
 }
 
-const DEADLINE: Duration = Duration::from_mins(1);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);

@@ -12,6 +12,7 @@ pub(crate) mod mariadb;
 pub(crate) mod person;
 pub(crate) mod postgres;
 pub(crate) mod server;
+pub(crate) mod space;
 pub(crate) mod table;
 pub(crate) mod terminal;
 

@@ -20,7 +20,9 @@ impl Postgres {
     /// disk: then a crash of the machine, which tests do not cause, could cost what was committed.
     pub(crate) fn start(durable: bool) -> Option<Self> {
         let programs = programs()?;
-        let folder = tempfile::Builder::new().prefix("pg").tempdir_in("/tmp").expect("a temporary folder");
+        // The names of sockets are short. A test of a full disk has a small one to itself.
+        let above = std::env::var_os("TRUSTGATE_TEST_SPACE").unwrap_or_else(|| "/tmp".into());
+        let folder = tempfile::Builder::new().prefix("pg").tempdir_in(above).expect("a temporary folder");
         if let Some((user, group)) = user() {
             std::os::unix::fs::chown(folder.path(), Some(user), Some(group)).expect("a folder of its own");
         }
