@@ -84,6 +84,54 @@ async fn kills_and_restarts_lose_nothing_that_was_acknowledged() {
     }
 }
 
+/// Two servers on one database, eight writers on one repository: each is first, or told that somebody else was. What
+/// notary does at one of them it finds at the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_servers_are_one_to_their_clients() {
+    let Some(postgres) = Postgres::start(false) else { return missing() };
+    let folder = folder(&postgres, "trust");
+    let servers = [(); 2].map(|()| Server::start_with(Arc::clone(&folder), &settings_for("")));
+    let mut publisher = Publisher::begin(&servers[0], GUN).await;
+    let mut writers = tokio::task::JoinSet::new();
+    for number in 0..8 {
+        publisher = publisher.at(&servers[number % 2]);
+        let (client, url) = publisher.again();
+        let files: Vec<_> = (2..12).map(|it| publisher.targets(it)).collect();
+        writers.spawn(async move {
+            for file in files {
+                match post(&client, &url, &[("targets", file)]).await.expect("an answer") {
+                    (StatusCode::OK, _) => {}
+                    (StatusCode::BAD_REQUEST, Some(code)) if code == "VERSION" => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        });
+    }
+    writers.join_all().await;
+    for server in &servers {
+        publisher = publisher.at(server);
+        let last = publisher.client.get(format!("{}11.targets.json", publisher.files)).send().await;
+        assert_eq!(last.expect("an answer").status(), StatusCode::OK);
+    }
+    let Some(notary) = notary_signer::program("notary") else { return };
+    fs::copy(servers[0].authority(), folder.path().join("ca.crt")).expect("an authority");
+    let content = folder.path().join("content");
+    fs::write(&content, "content").expect("a target");
+    let content = content.to_str().expect("a path");
+    let ask = |server: &Server, arguments: &[&str]| {
+        let port = server.host().rsplit_once(':').and_then(|(_, it)| it.parse().ok()).expect("a port");
+        notary_signer::ask(&notary, folder.path(), port, arguments)
+    };
+    let gun = "registry.example/lab/notary";
+    ask(&servers[0], &["init", "-p", gun]);
+    ask(&servers[1], &["add", "-p", gun, "1", content]);
+    ask(&servers[0], &["key", "rotate", gun, "snapshot", "-r"]);
+    ask(&servers[1], &["key", "rotate", gun, "timestamp", "-r"]);
+    ask(&servers[0], &["add", "-p", gun, "2", content]);
+    let listed = ask(&servers[1], &["list", gun]);
+    assert!(listed.contains("\n1 ") && listed.contains("\n2 "), "{listed}");
+}
+
 /// Somebody holds the locks: who publishes is told so within a bounded time, and who reads notices nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_held_up_is_not_waited_for_without_end() {
