@@ -133,7 +133,7 @@ async fn get(stream: &mut TcpStream, path: &str) -> Option<String> {
 /// The answer to what was asked on this connection before.
 async fn answer(stream: &mut TcpStream) -> Option<String> {
     let mut bytes = Vec::new();
-    let mut buffer = [0; 1 << 14];
+    let mut buffer = vec![0; 1 << 14];
     loop {
         let text = std::str::from_utf8(&bytes).expect("text");
         if let Some((head, body)) = text.split_once("\r\n\r\n") {

@@ -168,10 +168,9 @@ async fn tables_of_a_later_version_are_shared_or_refused() {
     // As a later version's migration would: a column and a table more, and what can still work with them.
     let names = postgres.run("trust", "SELECT DISTINCT schema_name FROM schema_versions");
     let tables = postgres.run("trust", "SELECT tablename FROM pg_tables WHERE schemaname = 'public'");
-    let mut statements = String::from("CREATE TABLE of_a_later_version (id BIGINT PRIMARY KEY);");
-    for table in tables.lines() {
-        statements += &format!("ALTER TABLE {table} ADD COLUMN later TEXT DEFAULT 'later';");
-    }
+    let mut statements = vec!["CREATE TABLE of_a_later_version (id BIGINT PRIMARY KEY);".to_owned()];
+    let columns = tables.lines().map(|it| format!("ALTER TABLE {it} ADD COLUMN later TEXT DEFAULT 'later';"));
+    statements.extend(columns);
     let later = |compatible_from: &str| {
         let each = names.lines().map(|name| {
             format!(
@@ -182,7 +181,7 @@ async fn tables_of_a_later_version_are_shared_or_refused() {
         each.collect::<String>()
     };
     // While the earlier one runs, and before it starts again.
-    postgres.run("trust", &(statements + &later("1")));
+    postgres.run("trust", &(statements.concat() + &later("1")));
     let (client, url) = publisher.again();
     let told = post(&client, &url, &[("targets", publisher.targets(2))]).await.expect("an answer");
     assert_eq!(told.0, StatusCode::OK, "{told:?}");
@@ -336,15 +335,15 @@ impl Drop for Signer {
 }
 
 fn write_signer_settings(folder: &tempfile::TempDir, name: &str, current: &str, keys: &[&str]) {
-    let mut settings = format!(
+    let mut settings = vec![format!(
         "listen = \"127.0.0.1:0\"\n\
          tls = {{ certificate = \"peer.crt\", key = \"peer.key\", authorities = \"ca.crt\" }}\n\
          storage = {{ backend = \"postgres\", file = \"keys\" }}\n[sealing]\ncurrent = \"{current}\"\n"
-    );
-    for key in keys {
-        settings += &format!("[sealing.keys.{key}]\nenvironment = \"KEK_{}\"\n", key.to_uppercase());
-    }
-    fs::write(folder.path().join(format!("{name}.toml")), settings).expect("settings");
+    )];
+    let keys = keys.iter();
+    settings
+        .extend(keys.map(|it| format!("[sealing.keys.{it}]\nenvironment = \"KEK_{}\"\n", it.to_uppercase())));
+    fs::write(folder.path().join(format!("{name}.toml")), settings.concat()).expect("settings");
 }
 
 /// A folder with the address of a database of its own.

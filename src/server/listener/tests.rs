@@ -114,7 +114,7 @@ async fn a_defect_is_the_end_of_one_request() {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET /defect HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let answer = ask(&mut stream).await.unwrap();
-    let (broken, whole) = answer.split_once("\n").unwrap();
+    let (broken, whole) = answer.split_once('\n').unwrap();
     assert_eq!(broken.trim(), "HTTP/1.1 500 Internal Server Error");
     let body = ErrorAnswer::new(500, ErrorCode::Unknown).body();
     assert!(whole.contains(std::str::from_utf8(&body).unwrap()), "{whole}");

@@ -128,14 +128,14 @@ impl Program {
             }
             (self.line)("ending, once what was begun is done");
         };
-        let served = listener.serve(sockets, shutdown).await;
+        let outcome = listener.serve(sockets, shutdown).await;
         stop.send_replace(true);
         let all = async { while background.join_next().await.is_some() {} };
         if tokio::time::timeout(BACKGROUND_PATIENCE, all).await.is_err() {
             background.shutdown().await;
         }
         storage.close().await;
-        Ok(ended.and(served)?)
+        Ok(ended.and(outcome)?)
     }
 
     /// Reads the settings, and has a look whether everything that they name works.
