@@ -201,17 +201,11 @@ impl Database {
         sql: &'static str,
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, DatabaseError> {
-        match self {
-            Self::Sqlite { readers, .. } => {
-                let rows = bound!(Sqlite, sql, values).fetch_all(readers).await;
-                rows.map(|it| it.into_iter().map(Row::Sqlite).collect())
-            }
-            Self::Postgres(postgres) => {
-                let rows = fetch_warm(postgres, sql, values).await;
-                rows.map(|it| it.into_iter().map(Row::Postgres).collect())
-            }
-        }
-        .map_err(|it| self.error(&it))
+        let rows = match self {
+            Self::Sqlite { readers, .. } => fetch_from_file(readers, sql, values).await,
+            Self::Postgres(postgres) => fetch_from_server(postgres, sql, values).await,
+        };
+        rows.map_err(|it| self.error(&it))
     }
 
     /// One statement that writes and returns rows, and is a transaction of its own.
@@ -220,17 +214,11 @@ impl Database {
         sql: impl SqlSafeStr,
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, DatabaseError> {
-        match self {
-            Self::Sqlite { writer, .. } => {
-                let rows = bound!(Sqlite, sql, values).fetch_all(writer).await;
-                rows.map(|it| it.into_iter().map(Row::Sqlite).collect())
-            }
-            Self::Postgres(postgres) => {
-                let rows = fetch_warm(postgres, sql, values).await;
-                rows.map(|it| it.into_iter().map(Row::Postgres).collect())
-            }
-        }
-        .map_err(|it| self.error(&it))
+        let rows = match self {
+            Self::Sqlite { writer, .. } => fetch_from_file(writer, sql, values).await,
+            Self::Postgres(postgres) => fetch_from_server(postgres, sql, values).await,
+        };
+        rows.map_err(|it| self.error(&it))
     }
 
     /// Whether a server keeps it, which is some way from here.
@@ -301,15 +289,24 @@ impl Database {
     }
 }
 
-async fn fetch_warm(
+async fn fetch_from_file(
+    pool: &SqlitePool,
+    sql: impl SqlSafeStr,
+    values: &[Value<'_>],
+) -> Result<Vec<Row>, sqlx::Error> {
+    let rows = bound!(Sqlite, sql, values).fetch_all(pool).await?;
+    Ok(rows.into_iter().map(Row::Sqlite).collect())
+}
+
+async fn fetch_from_server(
     postgres: &WarmPool,
     sql: impl SqlSafeStr,
     values: &[Value<'_>],
-) -> Result<Vec<PgRow>, sqlx::Error> {
+) -> Result<Vec<Row>, sqlx::Error> {
     let mut connection = postgres.take().await?;
     let rows = bound!(Postgres, sql, values).fetch_all(&mut *connection).await?;
     postgres.keep(connection);
-    Ok(rows)
+    Ok(rows.into_iter().map(Row::Postgres).collect())
 }
 
 /// The places of so many rows of so many values each, the first of them with this number:

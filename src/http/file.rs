@@ -8,10 +8,7 @@ use std::path::Path;
 ///
 /// Anything else than a regular file is an error: a pipe or a device could block or never end.
 pub(crate) fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
-    }
-    let file = File::open(path)?;
+    let file = open_regular(path)?;
     let length = file.metadata()?.len();
     if length > limit {
         return Err(too_large(limit));
@@ -24,6 +21,14 @@ pub(crate) fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     } else {
         Err(too_large(limit))
     }
+}
+
+/// A regular file, to be read from its beginning.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    File::open(path)
 }
 
 fn too_large(limit: u64) -> io::Error {

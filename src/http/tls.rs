@@ -3,6 +3,7 @@
 //! Knows files and certificates, nothing of requests. The crypto provider is passed to rustls
 //! explicitly, so that no global has to be installed first.
 
+use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::authorities::{OwnFirst, System};
-use super::file::read_bounded;
+use super::file::{open_regular, read_bounded};
 use super::{HttpError, HttpOptions};
 
 /// The folders that hold files for this host, in docker's layout: `<base>/<host[:port]>`.
@@ -101,10 +102,11 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     Ok(certificates)
 }
 
-/// The first of them, for which the others are not looked at.
+/// The first of them, for which the others are not read.
 pub(super) fn first_certificate(path: &Path) -> Result<CertificateDer<'static>, HttpError> {
-    let pem = read_bounded(path, BUNDLE_LIMIT).map_err(|error| unusable(path, &error))?;
-    let first = CertificateDer::pem_slice_iter(&pem).next().ok_or_else(|| unusable(path, &NO_CERTIFICATE))?;
+    let file = open_regular(path).map_err(|error| unusable(path, &error))?;
+    let pem = BufReader::new(file.take(BUNDLE_LIMIT));
+    let first = CertificateDer::pem_reader_iter(pem).next().ok_or_else(|| unusable(path, &NO_CERTIFICATE))?;
     first.map_err(|error| unusable(path, &error))
 }
 
