@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
@@ -47,6 +48,20 @@ impl Dialer {
         // An end of the connection shows at the next request.
         tokio::spawn(connection);
         Ok(Connection { sender, host: address.to_string() })
+    }
+
+    /// Waits until a server makes keys, which only one with a signer that works does.
+    pub(crate) async fn until_signing(&self, address: SocketAddr, deadline: Instant) -> anyhow::Result<()> {
+        loop {
+            let answer =
+                async { self.dial(address).await?.get("/v2/warm/up/_trust/tuf/timestamp.key").await };
+            match answer.await {
+                Ok(_) => return Ok(()),
+                Err(error) if deadline < Instant::now() => return Err(error),
+                // Nothing tells of the moment in which a process that starts begins to listen.
+                Err(_) => tokio::time::sleep(LOOK_EVERY).await,
+            }
+        }
     }
 }
 
@@ -103,3 +118,4 @@ pub(crate) fn form(files: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 const BOUNDARY: &str = "boundary-of-the-measured-uploads";
+const LOOK_EVERY: Duration = Duration::from_millis(20);

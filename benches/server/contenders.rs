@@ -135,21 +135,11 @@ impl Contender {
         let server = launch(&mut server, "server.log")?;
         let database = folder.join("server.db");
         let contender = Self { name, address, database, server, signer };
-        let deadline = Instant::now() + START_DEADLINE;
-        loop {
-            let answer = async {
-                // Only a signer that works makes this one.
-                dialer.dial(address).await?.get("/v2/warm/up/_trust/tuf/timestamp.key").await
-            };
-            match answer.await {
-                Ok(_) => return Ok(contender),
-                Err(error) if deadline < Instant::now() => {
-                    let log = fs::read_to_string(folder.join("server.log")).unwrap_or_default();
-                    bail!("{name} does not come up: {error}: {log}")
-                }
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
+        if let Err(error) = dialer.until_signing(address, Instant::now() + START_DEADLINE).await {
+            let log = fs::read_to_string(folder.join("server.log")).unwrap_or_default();
+            bail!("{name} does not come up: {error}: {log}")
         }
+        Ok(contender)
     }
 
     /// The resident set of the server now, in KiB.

@@ -66,4 +66,5 @@ impl<'a> Lasting<'a> {
 
 /// A server that ends so many connections one after the other is not there any more.
 pub(crate) const ATTEMPTS: u32 = 100;
+/// A server that ends connections has too much to do: this is its time, and counts as such.
 const PAUSE: Duration = Duration::from_millis(10);

@@ -83,18 +83,8 @@ impl World {
     pub(crate) async fn settle(&self) -> anyhow::Result<()> {
         let deadline = Instant::now() + SETTLING;
         for (part, address) in self.clusters.iter().flat_map(|it| &it.servers) {
-            loop {
-                let answer = async {
-                    self.dialer.dial(*address).await?.get("/v2/warm/up/_trust/tuf/timestamp.key").await
-                };
-                match answer.await {
-                    Ok(_) => break,
-                    Err(error) => {
-                        anyhow::ensure!(Instant::now() < deadline, "{} does not settle: {error}", part.name);
-                        tokio::time::sleep(Duration::from_millis(50)).await;
-                    }
-                }
-            }
+            let signing = self.dialer.until_signing(*address, deadline).await;
+            signing.with_context(|| format!("{} does not settle", part.name))?;
         }
         Ok(())
     }
